@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Log records as data: a constant message, an event name and typed fields. Formatting (JSON, logfmt, text), levels
+ * and the sink are behind `struct mote_log`; app/log.c has the real one, tests capture records. Values that come
+ * from a peer are escaped by the sink, never by the caller. No secret is ever a field.
+ */
+#ifndef MOTE_BASE_LOG_H
+#define MOTE_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+enum mote_log_level {
+    MOTE_LOG_DEBUG,
+    MOTE_LOG_INFO,
+    MOTE_LOG_WARN,
+    MOTE_LOG_ERROR,
+};
+
+enum mote_log_field_type {
+    MOTE_LOG_TEXT,
+    MOTE_LOG_INT,
+    MOTE_LOG_UINT,
+    MOTE_LOG_BOOL,
+};
+
+struct mote_log_field {
+    const char *name; /* constant, lower_snake_case */
+    enum mote_log_field_type type;
+    union {
+        struct mote_slice text;
+        int64_t integer;
+        uint64_t unsigned_integer;
+        bool boolean;
+    } value;
+};
+
+struct mote_log_record {
+    enum mote_log_level level;
+    const char *logger;  /* the layer: "net", "store" */
+    const char *event;   /* stable identifier: "rpc.finished" */
+    const char *message; /* constant text */
+    const struct mote_log_field *fields;
+    size_t field_count;
+};
+
+struct mote_log {
+    /* Any thread; must not block for long. Everything passed is borrowed until it returns. */
+    void (*write)(struct mote_log *log, const struct mote_log_record *record);
+    enum mote_log_level level; /* records below it are dropped by mote_log_write */
+};
+
+/* A sink that drops everything. Borrowed for ever. */
+struct mote_log *mote_log_none(void);
+
+static inline bool mote_log_enabled(const struct mote_log *log, enum mote_log_level level)
+{
+    return level >= log->level;
+}
+
+void mote_log_write(struct mote_log *log, const struct mote_log_record *record);
+
+static inline struct mote_log_field mote_log_slice(const char *name, struct mote_slice text)
+{
+    return (struct mote_log_field){.name = name, .type = MOTE_LOG_TEXT, .value.text = text};
+}
+
+static inline struct mote_log_field mote_log_text(const char *name, const char *text)
+{
+    return mote_log_slice(name, mote_slice_text(text));
+}
+
+static inline struct mote_log_field mote_log_int(const char *name, int64_t integer)
+{
+    return (struct mote_log_field){.name = name, .type = MOTE_LOG_INT, .value.integer = integer};
+}
+
+static inline struct mote_log_field mote_log_uint(const char *name, uint64_t integer)
+{
+    return (struct mote_log_field){.name = name, .type = MOTE_LOG_UINT, .value.unsigned_integer = integer};
+}
+
+static inline struct mote_log_field mote_log_bool(const char *name, bool boolean)
+{
+    return (struct mote_log_field){.name = name, .type = MOTE_LOG_BOOL, .value.boolean = boolean};
+}
+
+/* mote_log(log, MOTE_LOG_INFO, "net", "net.listening", "listening", mote_log_text("address", "…")) */
+#define mote_log(log_, level_, logger_, event_, message_, ...)                                                         \
+    do {                                                                                                               \
+        if (mote_log_enabled((log_), (level_))) {                                                                      \
+            const struct mote_log_field mote_log_fields_[] = {__VA_ARGS__};                                            \
+            mote_log_write((log_), &(const struct mote_log_record){.level = (level_),                                  \
+                                                                   .logger = (logger_),                                \
+                                                                   .event = (event_),                                  \
+                                                                   .message = (message_),                              \
+                                                                   .fields = mote_log_fields_,                         \
+                                                                   .field_count = sizeof mote_log_fields_ /            \
+                                                                                  sizeof mote_log_fields_[0]});        \
+        }                                                                                                              \
+    } while (0)
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The C library's allocator behind the interface, and the calls everybody uses. They turn a size of 0 into 1, so
+ * that no implementation has to decide what an empty block is and NULL always means failure.
+ */
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *system_allocate(void *context, size_t size)
+{
+    (void)context;
+    return malloc(size);
+}
+
+static void *system_reallocate(void *context, void *pointer, size_t size)
+{
+    (void)context;
+    return realloc(pointer, size);
+}
+
+static void system_release(void *context, void *pointer)
+{
+    (void)context;
+    free(pointer);
+}
+
+struct mote_mem *mote_mem_system(void)
+{
+    static struct mote_mem mem = {
+        .allocate = system_allocate,
+        .reallocate = system_reallocate,
+        .release = system_release,
+    };
+    return &mem;
+}
+
+void *mote_mem_allocate(struct mote_mem *mem, size_t size)
+{
+    return mem->allocate(mem->context, size != 0 ? size : 1);
+}
+
+void *mote_mem_allocate_zeroed(struct mote_mem *mem, size_t size)
+{
+    void *pointer = mote_mem_allocate(mem, size);
+    if (pointer != NULL) {
+        memset(pointer, 0, size);
+    }
+    return pointer;
+}
+
+void *mote_mem_reallocate(struct mote_mem *mem, void *pointer, size_t size)
+{
+    return mem->reallocate(mem->context, pointer, size != 0 ? size : 1);
+}
+
+void mote_mem_release(struct mote_mem *mem, void *pointer)
+{
+    if (pointer != NULL) {
+        mem->release(mem->context, pointer);
+    }
+}
+
+char *mote_mem_copy_text(struct mote_mem *mem, const char *text, size_t length)
+{
+    if (length == SIZE_MAX) {
+        return NULL;
+    }
+    char *copy = mote_mem_allocate(mem, length + 1);
+    if (copy == NULL) {
+        return NULL;
+    }
+    if (length != 0) {
+        memcpy(copy, text, length);
+    }
+    copy[length] = '\0';
+    return copy;
+}
