@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front over CMake presets. `make help` lists the targets.
+
+.DEFAULT_GOAL := build
+.PHONY: help build run test bench fuzz format coverage clean
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## builds build/release/mote, installing what is missing
+	@third_party/install build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release
+	@echo "Built build/release/mote. Next: make run"
+
+run: build ## starts a server with a state folder of its own and shows that it answers
+	@src/app/run.sh
+
+test: ## builds with sanitizers and runs every test; TIER="unit lint" runs some
+	@third_party/install build test
+	@tests/run $(TIER)
+
+bench: ## measures against the bare libraries; writes build/bench/report.md
+	@third_party/install build bench
+	@tests/bench/run
+
+fuzz: ## fuzzes each target for SECONDS (60) seconds; TARGET="h2_raw" for one
+	@third_party/install build fuzz
+	@fuzz/run
+
+coverage: ## unit and pair tests' line coverage
+	@third_party/install build test
+	@tests/coverage
+
+format: ## formats the C files
+	@tests/lint/format
+
+clean: ## removes build/ (state/ stays)
+	@rm -rf build
+
+$(shell mkdir -p build)

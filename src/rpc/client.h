@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client role, sans-IO: a connection on which calls are made. `mote healthcheck`, `make run` and tests use it over
+ * net/client; pair tests pump it against a mote_server_connection in memory. One thread.
+ */
+#ifndef MOTE_RPC_CLIENT_H
+#define MOTE_RPC_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/slice.h"
+#include "base/timer_wheel.h"
+#include "rpc/method.h"
+#include "wire/fields.h"
+#include "wire/limits.h"
+#include "wire/status.h"
+
+struct mote_client;            /* what connections of one thread share */
+struct mote_client_connection;
+struct mote_client_call;
+
+struct mote_client_options {
+    const struct mote_limits *limits;
+    struct mote_mem *mem;
+    struct mote_timer_wheel *wheel;
+};
+
+MOTE_MUST_CHECK int mote_client_new(struct mote_client **out, const struct mote_client_options *options);
+void mote_client_free(struct mote_client *client);
+
+struct mote_client_owner {
+    /* Output is waiting or the connection has ended, outside a recv. */
+    void (*attention)(struct mote_client_owner *owner);
+};
+
+/* `authority` ("localhost:50051") is copied. */
+MOTE_MUST_CHECK int mote_client_connection_new(struct mote_client_connection **out, struct mote_client *client,
+                                               struct mote_client_owner *owner, const char *authority,
+                                               uint64_t now_ns);
+/* Open calls end UNAVAILABLE, their `ended` is called from here. */
+void mote_client_connection_free(struct mote_client_connection *connection);
+MOTE_MUST_CHECK int mote_client_connection_recv(struct mote_client_connection *connection, struct mote_slice in,
+                                                uint64_t now_ns);
+MOTE_MUST_CHECK int mote_client_connection_send(struct mote_client_connection *connection, uint8_t *out,
+                                                size_t capacity, size_t *length, uint64_t now_ns);
+bool mote_client_connection_wants_write(const struct mote_client_connection *connection);
+bool mote_client_connection_is_over(const struct mote_client_connection *connection);
+/* No new calls; GOAWAY when the last has ended. */
+void mote_client_connection_close(struct mote_client_connection *connection, uint64_t now_ns);
+
+/* How a call fares; borrowed until `ended`. Any may be NULL but `ended`. */
+struct mote_client_call_callbacks {
+    void (*headers)(struct mote_client_call *call, const struct mote_fields *fields);
+    /* One response message, decoded into a struct of the method's response type; valid until it returns. */
+    void (*message)(struct mote_client_call *call, const void *response);
+    void (*writable)(struct mote_client_call *call);
+    /* Always the last, exactly once; the call is freed after it. `message` is decoded text, `trailers` may be NULL. */
+    void (*ended)(struct mote_client_call *call, enum mote_status status, struct mote_slice message,
+                  const struct mote_fields *trailers);
+};
+
+struct mote_client_call_options {
+    const struct mote_method *method;  /* path, kind and types; the handler is not looked at */
+    const struct mote_client_call_callbacks *callbacks;
+    void *user;
+    uint64_t timeout_ns;               /* relative; MOTE_REQUEST_NO_TIMEOUT (UINT64_MAX): none. Sent as grpc-timeout and kept here */
+    const struct mote_field *metadata; /* copied; `-bin` values already encoded */
+    size_t metadata_count;
+};
+
+/* Starts a call. MOTE_EAGAIN at the stream limit, MOTE_ECLOSED after GOAWAY. */
+MOTE_MUST_CHECK int mote_client_call_start(struct mote_client_call **out, struct mote_client_connection *connection,
+                                           const struct mote_client_call_options *options, uint64_t now_ns);
+MOTE_MUST_CHECK int mote_client_call_send(struct mote_client_call *call, const void *request);
+MOTE_MUST_CHECK int mote_client_call_half_close(struct mote_client_call *call);
+/* RST_STREAM CANCEL; `ended` is called with CANCELLED before it returns. */
+void mote_client_call_cancel(struct mote_client_call *call);
+void *mote_client_call_user(const struct mote_client_call *call);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server, sans-IO: services registered once, then for each worker thread a `mote_server_worker`, and on it
+ * connections that take bytes and give bytes. It puts calls on top of wire/h2: method look-up, interceptors, deadlines,
+ * messages, answers. `net` moves the bytes; tests pump them in memory.
+ *
+ * The order at HEADERS is fixed: limits · start (metrics, trace, log) · method · deadline · drain · authentication ·
+ * authorisation · rate limit · handler.
+ */
+#ifndef MOTE_RPC_SERVER_H
+#define MOTE_RPC_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/slice.h"
+#include "base/timer_wheel.h"
+#include "rpc/access.h"
+#include "rpc/call.h"
+#include "rpc/method.h"
+#include "wire/limits.h"
+
+struct mote_server;
+struct mote_server_worker;
+struct mote_server_connection;
+
+/* What a finished call was: given to the end observers, once for every call that was started. */
+struct mote_call_summary {
+    const struct mote_service *service; /* NULL for an unknown one: a static pseudo-method named "other" stands for it */
+    const struct mote_method *method;
+    enum mote_status status;
+    uint64_t duration_ns;
+    uint64_t request_bytes, response_bytes; /* of messages, without their prefixes */
+    uint64_t request_messages, response_messages;
+};
+
+/* A place in the chain. Both may be NULL. They are called on the worker's thread. */
+struct mote_interceptor {
+    const char *name;
+    void *context;
+    /* At HEADERS. To refuse, end the call (mote_call_fail…) before returning. */
+    void (*start)(void *context, struct mote_call *call);
+    /* When the call has ended. */
+    void (*end)(void *context, struct mote_call *call, const struct mote_call_summary *summary);
+};
+
+enum mote_stage {
+    MOTE_STAGE_METRICS,
+    MOTE_STAGE_TRACE,
+    MOTE_STAGE_LOG,
+    MOTE_STAGE_AUTHENTICATION, /* not run for public methods */
+    MOTE_STAGE_RATE_LIMIT,
+    MOTE_STAGE_COUNT,
+};
+
+struct mote_server_options {
+    const struct mote_limits *limits;            /* borrowed until free */
+    const struct mote_access_row *access;        /* NULL: everything registered is public */
+    size_t access_count;
+    struct mote_interceptor stages[MOTE_STAGE_COUNT];
+    struct mote_log *log;
+    size_t worker_count;                         /* process-wide limits are divided among them */
+};
+
+/* The registry is filled, then never changes. `options` is copied. */
+MOTE_MUST_CHECK int mote_server_new(struct mote_server **out, struct mote_mem *mem,
+                                    const struct mote_server_options *options);
+void mote_server_free(struct mote_server *server);
+/* `context` is given to handlers (mote_call_context). MOTE_EEXISTS for a name twice. Before the first worker. */
+MOTE_MUST_CHECK int mote_server_add_service(struct mote_server *server, const struct mote_service *service,
+                                            void *context);
+/* Files that reflection shall know though no service needs them. */
+MOTE_MUST_CHECK int mote_server_add_file(struct mote_server *server, const struct mote_proto_file *file);
+/* Checks that every row of the access table names something registered; MOTE_EINVAL names it in the log. */
+MOTE_MUST_CHECK int mote_server_check(const struct mote_server *server);
+/* Registered services, sorted by name; NULL past the end. */
+const struct mote_service *mote_server_service_at(const struct mote_server *server, size_t index);
+/* The row for this method: enum mote_access or-ed, 0 = denied. */
+uint32_t mote_server_access(const struct mote_server *server, const char *path);
+
+struct mote_server_worker_options {
+    struct mote_mem *mem;             /* the worker's pool; borrowed until worker_free */
+    struct mote_timer_wheel *wheel;   /* driven by the caller */
+    void *user;                       /* mote_call_worker_user */
+};
+
+MOTE_MUST_CHECK int mote_server_worker_new(struct mote_server_worker **out, struct mote_server *server,
+                                           const struct mote_server_worker_options *options);
+/* After all its connections and all references to its calls. */
+void mote_server_worker_free(struct mote_server_worker *worker);
+struct mote_server *mote_server_worker_server(struct mote_server_worker *worker);
+/* Handlers running (or held by references) on this worker. */
+size_t mote_server_worker_calls(const struct mote_server_worker *worker);
+
+/* Who looks after a connection: told when it has output or has ended outside a recv. */
+struct mote_server_connection_owner {
+    /* Never called from inside mote_server_connection_recv or _send; must not free the connection. */
+    void (*attention)(struct mote_server_connection_owner *owner);
+};
+
+struct mote_server_connection_options {
+    struct mote_server_connection_owner *owner; /* borrowed until free */
+    const char *peer;                           /* "192.0.2.1:40000"; copied */
+};
+
+MOTE_MUST_CHECK int mote_server_connection_new(struct mote_server_connection **out, struct mote_server_worker *worker,
+                                               const struct mote_server_connection_options *options, uint64_t now_ns);
+/* Calls still running are cancelled. */
+void mote_server_connection_free(struct mote_server_connection *connection);
+/* Consumes all of `in` (at most MOTE_H2_RECV_MAX bytes) and runs what follows from it. A negative return: the connection is
+ * over; send what mote_server_connection_send still gives, then close. */
+MOTE_MUST_CHECK int mote_server_connection_recv(struct mote_server_connection *connection, struct mote_slice in,
+                                                uint64_t now_ns);
+/* As mote_h2_send: fills `out`, *length 0 when there is nothing (now). */
+MOTE_MUST_CHECK int mote_server_connection_send(struct mote_server_connection *connection, uint8_t *out,
+                                                size_t capacity, size_t *length, uint64_t now_ns);
+bool mote_server_connection_wants_read(const struct mote_server_connection *connection);
+bool mote_server_connection_wants_write(const struct mote_server_connection *connection);
+/* Nothing more to come in either direction: close. */
+bool mote_server_connection_is_over(const struct mote_server_connection *connection);
+/* As mote_h2_set_pending_output. */
+void mote_server_connection_set_pending_output(struct mote_server_connection *connection, size_t pending,
+                                               uint64_t now_ns);
+/* Graceful shutdown: GOAWAY twice with a PING between (or 5 s), open calls end in peace, watches are ended with UNAVAILABLE ·
+ * SHUTTING_DOWN at the second GOAWAY. Idempotent. */
+void mote_server_connection_drain(struct mote_server_connection *connection, uint64_t now_ns);
+/* The grace period is over: every open call is answered UNAVAILABLE · SHUTTING_DOWN, or reset. */
+void mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns);
+/* Why it ended: static text for the log, or NULL. */
+const char *mote_server_connection_end_reason(const struct mote_server_connection *connection);
+
+#endif

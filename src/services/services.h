@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The user and auth services: what the program registers and what each worker needs. Business rules only; no HTTP/2, no
+ * sockets, no threads of its own.
+ */
+#ifndef MOTE_SERVICES_SERVICES_H
+#define MOTE_SERVICES_SERVICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/task.h"
+#include "rpc/server.h"
+#include "security/jwt.h"
+#include "security/keyring.h"
+#include "security/password.h"
+#include "store/store.h"
+
+/* One for the process; everything is borrowed until the last worker is gone. */
+struct mote_services {
+    struct mote_store *store;
+    struct mote_keyring *keyring;
+    struct mote_password_pool *passwords;
+    const struct mote_clock *clock;
+    const struct mote_random *random;
+    struct mote_log *log;
+    struct mote_jwt_policy policy;
+    int64_t access_lifetime;  /* seconds */
+    int64_t refresh_idle;     /* seconds: 7 days */
+    int64_t refresh_absolute; /* seconds: 30 days */
+    bool signup_open;
+    bool reflection;          /* reflection services are registered, and public */
+    bool (*is_serving)(void *context); /* what HealthCheck answers */
+    void *is_serving_context;
+};
+
+struct mote_services_worker;
+
+/* `mailbox` runs tasks on this worker's thread. The result is what mote_server_worker_options.user must be. */
+MOTE_MUST_CHECK int mote_services_worker_new(struct mote_services_worker **out, struct mote_services *services,
+                                             struct mote_mem *mem, struct mote_mailbox *mailbox);
+void mote_services_worker_free(struct mote_services_worker *worker);
+/* At the end of each loop turn. */
+void mote_services_worker_end_turn(struct mote_services_worker *worker);
+
+/* The access table of everything the program serves. */
+const struct mote_access_row *mote_services_access(size_t *count);
+/* The authentication stage. */
+struct mote_interceptor mote_services_authentication(struct mote_services *services);
+/* Registers user and auth (and the files reflection shall know). */
+MOTE_MUST_CHECK int mote_services_register(struct mote_services *services, struct mote_server *server);
+
+/* The field rules, for the commands too: the reason a value is refused (static text), or NULL. */
+const char *mote_rules_username(struct mote_slice username);
+const char *mote_rules_email(struct mote_slice email);
+const char *mote_rules_display_name(struct mote_slice display_name);
+const char *mote_rules_password(struct mote_slice password, struct mote_slice username, struct mote_slice email);
+
+#endif

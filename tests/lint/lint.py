@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about the source that a compiler does not check. Prints each breach as file:line: text; exit 1 if any.
+
+Layers (include lines and linked libraries), size of files and functions, left-overs, licence lines, formatting.
+`lint.py --self-test` proves on planted breaches that each rule can fail.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# folder: (layers it may include besides itself, third-party header prefixes it may include)
+LAYERS = {
+    "base": ([], []),
+    "wire": (["base"], ["nghttp2/", "zlib.h"]),
+    "codec": (["base"], ["pb.h", "pb_encode.h", "pb_decode.h", "pb_common.h"]),
+    "security": (["base"], ["mbedtls/", "psa/", "argon2.h", "jansson.h"]),
+    "telemetry": (["base", "codec"], []),
+    "store": (["base"], ["sqlite3.h", "libpq-fe.h"]),
+    "rpc": (["base", "wire", "codec", "telemetry", "security/jwt.h"], []),
+    "services": (["base", "codec", "rpc", "store/store.h", "security"], []),
+    "net": (["base", "wire", "security", "telemetry", "rpc"], ["uv.h"]),
+    "app": (["base", "wire", "codec", "security", "telemetry", "store", "rpc", "services", "net"], None),
+}
+THIRD_PARTY = re.compile(r"^(uv\.h|uv/|nghttp2/|zlib\.h|pb(_\w+)?\.h|mbedtls/|psa/|argon2\.h|jansson\.h|sqlite3\.h|libpq)")
+GENERATED = re.compile(r"\.(pb|mote)\.h$")
+# Who may include generated code: the layers that serve it.
+GENERATED_IN = {"rpc", "services", "app"}
+
+SOURCE_MAX = 800
+HEADER_MAX = 250
+FUNCTION_MAX = 80
+
+
+def sources(root):
+    for folder in ("src", "fuzz", "tests"):
+        for suffix in ("*.c", "*.h"):
+            yield from sorted((root / folder).rglob(suffix))
+
+
+def check_layers(root, path, lines, report):
+    parts = path.relative_to(root).parts
+    if parts[0] == "fuzz" or parts[:2] == ("tests", "unit"):
+        for number, line in enumerate(lines, 1):
+            match = re.match(r'\s*#\s*include\s*[<"]((?:net|app)/[^>"]+|uv\.h)[>"]', line)
+            if match and parts[-1] not in UNIT_TESTS_OF_UPPER_LAYERS:
+                report(path, number, f"{parts[0]} must not use {match.group(1)}: no sockets here")
+        return
+    if parts[0] != "src":
+        return
+    layer = parts[1]
+    if layer not in LAYERS:
+        report(path, 1, f"folder src/{layer} is not in the table of layers")
+        return
+    allowed, libraries = LAYERS[layer]
+    for number, line in enumerate(lines, 1):
+        match = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
+        if not match:
+            continue
+        name = match.group(1)
+        if THIRD_PARTY.match(name):
+            if libraries is not None and not any(name.startswith(prefix) for prefix in libraries):
+                report(path, number, f"src/{layer} must not include {name}")
+        elif GENERATED.search(name):
+            if layer not in GENERATED_IN:
+                report(path, number, f"src/{layer} must not include generated code ({name})")
+        elif "/" in name and name.split("/")[0] in LAYERS:
+            other = name.split("/")[0]
+            if other != layer and other not in allowed and name not in allowed:
+                report(path, number, f"src/{layer} must not include {name}")
+
+
+# Modules of net and app that are plain functions are tested like any other.
+UNIT_TESTS_OF_UPPER_LAYERS = {"test_options.c", "test_log_sink.c", "test_address.c", "test_cgroup.c", "test_access_log.c"}
+
+
+def check_size(path, lines, report):
+    limit = HEADER_MAX if path.suffix == ".h" else SOURCE_MAX
+    if len(lines) > limit:
+        report(path, limit + 1, f"{len(lines)} lines; at most {limit}")
+    start = None
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            start = number
+        elif line.startswith("}") and start is not None:
+            # Tables (initialisers end with "};") have no bound.
+            if not line.startswith("};") and number - start - 1 > FUNCTION_MAX:
+                report(path, start, f"a function of {number - start - 1} lines; at most {FUNCTION_MAX}")
+            start = None
+
+
+def check_words(path, lines, report):
+    if not lines or "SPDX-License-Identifier: Apache-2.0" not in "\n".join(lines[:2]):
+        report(path, 1, "no SPDX licence line")
+    for number, line in enumerate(lines, 1):
+        if re.search(r"\b(TODO|FIXME|XXX)\b(?!\([^)]+\): \S)", line):
+            report(path, number, "a TODO without a reason: write TODO(why): what")
+        if line != line.rstrip():
+            report(path, number, "white space at the end of the line")
+        if "\t" in line and path.suffix in (".c", ".h"):
+            report(path, number, "a tab")
+
+
+def check_secrets(root, path, lines, report):
+    """Comparisons of secrets are constant-time: src/security has no memcmp and no strcmp but where it says why."""
+    if path.relative_to(root).parts[:2] != ("src", "security"):
+        return
+    for number, line in enumerate(lines, 1):
+        if re.search(r"\b(memcmp|strcmp|strncmp)\s*\(", line) and "public:" not in line:
+            report(path, number, 'memcmp or strcmp in src/security; use mote_secret_equals, or say "public: …" why not')
+
+
+def check_terminate(root, path, lines, report):
+    """nghttp2 aborts on the next bad frame when a session is terminated inside a callback: one place only."""
+    if path.relative_to(root).parts[0] != "src":
+        return
+    count = sum("nghttp2_session_terminate_session" in line for line in lines if not line.lstrip().startswith("*"))
+    if count > 1 or (count == 1 and path.name != "h2.c"):
+        report(path, 1, "nghttp2_session_terminate_session stands in one function of src/wire/h2.c only")
+
+
+def lint(root, clang_format):
+    problems = []
+
+    def report(path, number, text):
+        problems.append(f"{path.relative_to(root)}:{number}: {text}")
+
+    files = list(sources(root))
+    for path in files:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        if lines and lines[-1] == "":
+            lines.pop()
+        check_layers(root, path, lines, report)
+        check_size(path, lines, report)
+        check_words(path, lines, report)
+        check_secrets(root, path, lines, report)
+        check_terminate(root, path, lines, report)
+    if clang_format and files:
+        result = subprocess.run([clang_format, "--dry-run", "--style=file", *map(str, files)],
+                                capture_output=True, text=True, cwd=root, check=False)
+        seen = set()
+        for match in re.finditer(r"^(\S+?):(\d+):\d+: (?:warning|error): code should be clang-formatted", result.stderr, re.M):
+            if match.group(1) not in seen:
+                seen.add(match.group(1))
+                report(pathlib.Path(match.group(1)).resolve(), match.group(2), "not formatted: run make format")
+    return problems, len(files)
+
+
+PLANTED = [
+    ("src/wire/a.c", '#include "rpc/call.h"\n', "must not include rpc/call.h"),
+    ("src/rpc/b.c", "#include <uv.h>\n", "must not include uv.h"),
+    ("src/store/c.c", '#include "user/v1/user.pb.h"\n', "generated code"),
+    ("fuzz/d.c", "#include <uv.h>\n", "no sockets here"),
+    ("src/base/e.c", "void f(void)\n{\n" + "    g();\n" * 81 + "}\n", "a function of 81 lines"),
+    ("src/base/f.c", "int a;\n" * 801, "lines; at most 800"),
+    ("src/base/g.h", "int a;\n" * 251, "lines; at most 250"),
+    ("src/base/h.c", "/* TO" "DO: later */\n", "TODO without a reason"),
+    ("src/base/i.c", "int a; \n", "white space at the end"),
+    ("src/security/j.c", "int a = memcmp(b, c, 1);\n", "memcmp or strcmp"),
+    ("src/wire/k.c", "nghttp2_session_terminate_session(s, 0);\n", "terminate_session stands in one"),
+]
+
+
+def self_test():
+    failed = 0
+    for name, text, expected in PLANTED:
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / name).parent.mkdir(parents=True)
+            (root / name).write_text("/* SPDX-License-Identifier: Apache-2.0 */\n" + text, encoding="utf-8")
+            problems, _ = lint(root, None)
+            if not any(expected in problem for problem in problems):
+                failed += 1
+                print(f"self-test: {name}: a planted breach was not found ({expected}): {problems}")
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        (root / "src/base").mkdir(parents=True)
+        (root / "src/base/clean.c").write_text("/* SPDX-License-Identifier: Apache-2.0 */\nint a;\n", encoding="utf-8")
+        problems, _ = lint(root, None)
+        if problems:
+            failed += 1
+            print(f"self-test: a clean file was reported: {problems}")
+    print(f"lint self-test: {len(PLANTED) + 1 - failed} of {len(PLANTED) + 1} hold")
+    return 1 if failed else 0
+
+
+def main():
+    if "--self-test" in sys.argv:
+        return self_test()
+    clang_format = next((arg.split("=", 1)[1] for arg in sys.argv if arg.startswith("--clang-format=")), None)
+    problems, count = lint(ROOT, clang_format)
+    for problem in problems:
+        print(problem)
+    print(f"lint: {count} files, {len(problems)} problems" + ("" if clang_format else " (formatting not checked)"))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
