@@ -7,8 +7,6 @@
 
 #include <cmocka.h>
 
-#include <string.h>
-
 #include "base/error.h"
 
 #define ROW(name, number, class, text) {#name, text, -number, name, MOTE_ERROR_CLASS_##class},
