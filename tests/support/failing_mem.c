@@ -16,6 +16,8 @@
 #define MARK 0x746573746d656d21u
 /* A scenario whose number of allocations grows with every run would never end. */
 #define ALLOCATIONS_MAX 1000000u
+/* No test needs more at once, and AddressSanitizer ends the program that asks malloc for too much. */
+#define BLOCK_MAX ((size_t)1 << 30)
 
 struct block {
     uint64_t size;
@@ -32,7 +34,7 @@ static void *failing_allocate(void *context, size_t size)
         failing->failures++;
         return NULL;
     }
-    struct block *block = size > SIZE_MAX - sizeof *block ? NULL : malloc(size + sizeof *block);
+    struct block *block = size > BLOCK_MAX ? NULL : malloc(size + sizeof *block);
     if (block == NULL) {
         return NULL;
     }
