@@ -2,7 +2,7 @@
 # A thin front over CMake presets. `make help` lists the targets.
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test bench fuzz format coverage clean
+.PHONY: help build run grpcurl test bench fuzz format coverage clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,6 +15,11 @@ build: ## builds build/release/mote, installing what is missing
 
 run: build ## starts a server with a state folder of its own and shows that it answers
 	@src/app/run.sh
+
+grpcurl: ## builds build/tools/grpcurl with Go, to try the lines that make run prints
+	@mkdir -p build/tools
+	@cd tests/tools && GOFLAGS="-mod=readonly -buildvcs=false" go build -o ../../build/tools/grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
+	@echo "Built build/tools/grpcurl."
 
 test: ## builds with sanitizers and runs every test; TIER="unit lint" runs some
 	@third_party/install build test
