@@ -7,9 +7,8 @@
  * long ago the last advance was. A timer moves at most once a level, and once more for each turn of the top level
  * (2^30 ticks, twelve days) that it is away.
  *
- * Invariants, except while a slot is being emptied: all timers in slots are due after the wheel's tick; a level's
- * slot that holds the wheel's tick is empty; all timers on a level are due before all on the next. Only the top
- * level is circular.
+ * Invariants: all timers in slots are due after the wheel's tick; a level's slot that holds the wheel's tick is empty;
+ * all timers on a level are due before all on the next. Only the top level is circular.
  */
 #include "base/timer_wheel.h"
 
@@ -31,6 +30,7 @@ void mote_timer_wheel_init(struct mote_timer_wheel *wheel, uint64_t now_ns)
         wheel->occupied[level] = 0;
     }
     mote_list_init(&wheel->overdue);
+    mote_list_init(&wheel->firing);
     wheel->tick = now_ns / MOTE_TIMER_TICK_NS;
     wheel->count = 0;
 }
@@ -128,24 +128,28 @@ static struct mote_timer *first_timer(struct mote_list *list)
     return MOTE_CONTAINER_OF(list->next, struct mote_timer, node);
 }
 
-static void fire_timer(struct mote_timer_wheel *wheel, struct mote_timer *timer, uint64_t now_ns)
+/* Callbacks may stop those that are still in the list, and start others, which never go into it. */
+static void fire_all(struct mote_timer_wheel *wheel, uint64_t now_ns)
 {
-    mote_timer_stop(wheel, timer);
-    timer->fire(timer, now_ns);
+    while (!mote_list_is_empty(&wheel->firing)) {
+        struct mote_timer *timer = first_timer(&wheel->firing);
+        mote_timer_stop(wheel, timer);
+        timer->fire(timer, now_ns);
+    }
 }
 
-/* Those that callbacks add meanwhile stay for the next advance, so that a timer that starts itself cannot hold it. */
-static void fire_overdue(struct mote_timer_wheel *wheel, uint64_t now_ns)
+/* Before the first callback runs, so that what it sees of the wheel is in order. */
+static void empty_slot(struct mote_timer_wheel *wheel, struct mote_list *slot)
 {
-    if (mote_list_is_empty(&wheel->overdue)) {
-        return;
-    }
-    struct mote_list firing;
-    mote_list_init(&firing);
-    mote_list_append(&wheel->overdue, &firing);
-    mote_list_remove(&wheel->overdue);
-    while (!mote_list_is_empty(&firing)) {
-        fire_timer(wheel, first_timer(&firing), now_ns);
+    while (!mote_list_is_empty(slot)) {
+        struct mote_timer *timer = first_timer(slot);
+        remove_timer(wheel, timer);
+        if (timer->due_tick > wheel->tick) {
+            place(wheel, timer);
+        } else {
+            timer->level = MOTE_TIMER_LEVELS;
+            mote_list_append(&wheel->firing, &timer->node);
+        }
     }
 }
 
@@ -153,20 +157,17 @@ void mote_timer_wheel_advance(struct mote_timer_wheel *wheel, uint64_t now_ns)
 {
     const uint64_t target = now_ns / MOTE_TIMER_TICK_NS;
     struct next_slot next;
-    fire_overdue(wheel, now_ns);
+    mote_assert(mote_list_is_empty(&wheel->firing)); /* not from inside a callback */
+    /* Those that callbacks add meanwhile wait for the next advance: a timer that starts itself cannot hold this one. */
+    if (!mote_list_is_empty(&wheel->overdue)) {
+        mote_list_append(&wheel->overdue, &wheel->firing);
+        mote_list_remove(&wheel->overdue);
+        fire_all(wheel, now_ns);
+    }
     while (find_next_slot(wheel, &next) && next.tick <= target) {
-        /* Nothing can be added to this slot while it is emptied: it holds the wheel's tick. */
-        struct mote_list *slot = &wheel->slots[next.level][next.slot];
         wheel->tick = next.tick;
-        while (!mote_list_is_empty(slot)) {
-            struct mote_timer *timer = first_timer(slot);
-            if (timer->due_tick <= wheel->tick) {
-                fire_timer(wheel, timer, now_ns);
-            } else {
-                remove_timer(wheel, timer);
-                place(wheel, timer);
-            }
-        }
+        empty_slot(wheel, &wheel->slots[next.level][next.slot]);
+        fire_all(wheel, now_ns);
     }
     wheel->tick = target > wheel->tick ? target : wheel->tick;
 }
@@ -174,7 +175,7 @@ void mote_timer_wheel_advance(struct mote_timer_wheel *wheel, uint64_t now_ns)
 uint64_t mote_timer_wheel_next(const struct mote_timer_wheel *wheel)
 {
     struct next_slot next;
-    if (!mote_list_is_empty(&wheel->overdue)) {
+    if (!mote_list_is_empty(&wheel->overdue) || !mote_list_is_empty(&wheel->firing)) {
         return wheel->tick * MOTE_TIMER_TICK_NS;
     }
     if (!find_next_slot(wheel, &next) || next.tick > UINT64_MAX / MOTE_TIMER_TICK_NS) {

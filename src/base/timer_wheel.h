@@ -24,7 +24,7 @@ struct mote_timer {
     uint64_t due_tick;
     mote_timer_cb *fire;
     bool active;
-    uint8_t level; /* where it is in the wheel; MOTE_TIMER_LEVELS: overdue */
+    uint8_t level; /* where it is in the wheel; MOTE_TIMER_LEVELS: overdue or firing */
     uint8_t slot;
 };
 
@@ -32,6 +32,7 @@ struct mote_timer_wheel {
     struct mote_list slots[MOTE_TIMER_LEVELS][MOTE_TIMER_SLOTS];
     uint64_t occupied[MOTE_TIMER_LEVELS]; /* a bit for each slot with a timer */
     struct mote_list overdue;             /* started when already due */
+    struct mote_list firing;              /* taken out by the advance that is running */
     uint64_t tick;                        /* all timers due at or before it have fired */
     uint64_t count;
 };
@@ -44,7 +45,7 @@ void mote_timer_init(struct mote_timer *timer, mote_timer_cb *fire);
 void mote_timer_start(struct mote_timer_wheel *wheel, struct mote_timer *timer, uint64_t due_ns);
 /* Harmless on an inactive one. */
 void mote_timer_stop(struct mote_timer_wheel *wheel, struct mote_timer *timer);
-/* Fires what is due, in order of due tick; callbacks may start and stop any timer. */
+/* Fires what is due, in order of due tick; callbacks may start and stop any timer, but not advance. */
 void mote_timer_wheel_advance(struct mote_timer_wheel *wheel, uint64_t now_ns);
 /* When advance should next be called (absolute ns, may be early); UINT64_MAX with no timer. */
 uint64_t mote_timer_wheel_next(const struct mote_timer_wheel *wheel);
