@@ -71,6 +71,13 @@ static char *encode_bytes(char *out, const uint8_t *bytes, size_t count)
     return out;
 }
 
+/* A space at either end: RFC 9113 §8.2.1 lets no field value begin or end with one. */
+static char *put_space(char *out)
+{
+    memcpy(out, "%20", 3);
+    return out + 3;
+}
+
 #define EACH_BYTE(byte) ((byte)*UINT64_C(0x0101010101010101))
 
 /* Not 0 when some byte of `word` is below `bound`, which is 1 to 0x80, or above 0x7f. */
@@ -108,8 +115,15 @@ size_t mote_status_encode_message(char *out, struct mote_slice message)
         return 0; /* data may be NULL */
     }
     const size_t most = message.length < MOTE_STATUS_MESSAGE_MAX ? message.length : MOTE_STATUS_MESSAGE_MAX;
-    size_t used = copy_plain(out, message.data, most); /* bytes of the repaired message that were written */
-    char *end = out + used;
+    char *end = out;
+    size_t used = 0; /* bytes of the repaired message that were written */
+    if (message.data[0] == ' ') {
+        end = put_space(end);
+        used = 1;
+    }
+    const size_t plain = copy_plain(end, message.data + used, most - used);
+    end += plain;
+    used += plain;
     struct mote_slice rest = {.data = message.data + used, .length = message.length - used};
     while (rest.length != 0) {
         const size_t valid = mote_utf8_next(rest, NULL);
@@ -123,6 +137,9 @@ size_t mote_status_encode_message(char *out, struct mote_slice message)
         used += count;
         rest.data += taken;
         rest.length -= taken;
+    }
+    if (end[-1] == ' ') {
+        end = put_space(end - 1);
     }
     return (size_t)(end - out);
 }

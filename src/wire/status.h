@@ -52,11 +52,11 @@ struct mote_slice mote_status_decimal(enum mote_status status);
 MOTE_MUST_CHECK int mote_status_parse(enum mote_status *out, struct mote_slice text);
 
 /*
- * grpc-message: bytes 0x20-0x7e but '%' stand as they are, all others as %XX (upper case). Invalid UTF-8 becomes
- * U+FFFD first; the message is cut at MOTE_STATUS_MESSAGE_MAX bytes on a code-point boundary. Writes at most
- * 3 × (MOTE_STATUS_MESSAGE_MAX + 2) bytes to `out`, returns the length.
+ * grpc-message: bytes 0x20-0x7e but '%' stand as they are, all others, and a space at either end, as %XX (upper case).
+ * Each byte that is not UTF-8 becomes U+FFFD first; the message is cut at MOTE_STATUS_MESSAGE_MAX bytes on a
+ * code-point boundary. `out` takes MOTE_STATUS_ENCODED_MAX bytes; returns the length.
  */
-#define MOTE_STATUS_ENCODED_MAX (3u * (MOTE_STATUS_MESSAGE_MAX + 2u))
+#define MOTE_STATUS_ENCODED_MAX (3u * MOTE_STATUS_MESSAGE_MAX)
 size_t mote_status_encode_message(char *out, struct mote_slice message);
 /* The reverse, lenient as gRPC asks: a '%' that is not followed by two digits stands for itself. `out` takes as many
  * bytes as `text` has; returns the length. */

@@ -59,7 +59,11 @@ struct message_case {
 static const struct message_case message_cases[] = {
     {"", ""},
     {"user not found", "user not found"},
-    {" leading and trailing ", " leading and trailing "},
+    {" leading and trailing ", "%20leading and trailing%20"}, /* no field value may begin or end with a space */
+    {" ", "%20"},
+    {"  ", "%20%20"},
+    {"  a  ", "%20 a %20"},
+    {"a\xff ", "a%EF%BF%BD%20"},
     {"100%", "100%25"},
     {"%41", "%2541"},
     {"a\r\nb\tc", "a%0D%0Ab%09c"},
@@ -115,6 +119,7 @@ static void check_round_trip(struct mote_slice message)
     for (size_t i = 0; i < encoded_length; i++) {
         assert_in_range((uint8_t)encoded[i], 0x20, 0x7e);
     }
+    assert_true(encoded_length == 0 || (encoded[0] != ' ' && encoded[encoded_length - 1] != ' '));
     char *decoded = malloc(encoded_length + 1);
     assert_non_null(decoded);
     const size_t length = mote_status_decode_message(decoded, mote_slice(encoded, encoded_length));
@@ -142,8 +147,8 @@ static void test_round_trip(void **state)
 static void test_cut(void **state)
 {
     (void)state;
-    static const char *const ends[] = {"z", "\xc3\xbc", "\xe2\x98\xba", "\xf0\x9f\x98\x88", "\xff", "%"};
-    static const uint8_t lengths_after_cut[][6] = {{1, 2, 3, 4, 3, 1}};
+    static const char *const ends[] = {"z", " ", "\xc3\xbc", "\xe2\x98\xba", "\xf0\x9f\x98\x88", "\xff", "%"};
+    static const uint8_t repaired_lengths[] = {1, 1, 2, 3, 4, 3, 1};
     uint8_t message[70000];
     memset(message, 'a', sizeof(message));
     for (size_t at = MOTE_STATUS_MESSAGE_MAX - 5; at <= MOTE_STATUS_MESSAGE_MAX + 1; at++) {
@@ -157,7 +162,7 @@ static void test_cut(void **state)
             const struct mote_slice whole = mote_slice(message, at + strlen(ends[end]));
             const size_t length =
                 mote_status_decode_message(decoded, mote_slice(encoded, mote_status_encode_message(encoded, whole)));
-            const size_t with_end = at + lengths_after_cut[0][end];
+            const size_t with_end = at + repaired_lengths[end];
             const size_t without = at < MOTE_STATUS_MESSAGE_MAX ? at : MOTE_STATUS_MESSAGE_MAX;
             assert_int_equal(length, with_end <= MOTE_STATUS_MESSAGE_MAX ? with_end : without);
         }
