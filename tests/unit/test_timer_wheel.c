@@ -221,6 +221,8 @@ static void time_that_goes_back_fires_nothing(void **state)
     mote_timer_wheel_advance(&wheel, 1005 * TICK);
     mote_timer_wheel_advance(&wheel, 5 * TICK);
     assert_int_equal(probe.fired, 0);
+    assert_true(wheel.tick == 1005);
+    assert_true(mote_timer_wheel_next(&wheel) > 1005 * TICK);
     mote_timer_wheel_advance(&wheel, 1009 * TICK);
     assert_int_equal(probe.fired, 0);
     mote_timer_wheel_advance(&wheel, 1010 * TICK);
