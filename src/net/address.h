@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses in text and as sockets: what LISTEN and --addr take. */
+#ifndef MOTE_NET_ADDRESS_H
+#define MOTE_NET_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+
+#define MOTE_ADDRESS_TEXT_MAX 128u
+
+struct mote_address {
+    struct sockaddr_storage storage;
+    socklen_t length;
+};
+
+/* "127.0.0.1:50051", "[::1]:50051", "localhost:50051" (looked up, may block), "unix:/path", "unix-abstract:name".
+ * MOTE_EINVAL with *problem (static text). */
+MOTE_MUST_CHECK int mote_address_parse(struct mote_address *out, struct mote_slice text, const char **problem);
+/* NUL-terminated "127.0.0.1:40000", "[::1]:40000", "unix:/path", "unix:" for an unnamed one. */
+void mote_address_format(char out[MOTE_ADDRESS_TEXT_MAX], const struct mote_address *address);
+bool mote_address_is_unix(const struct mote_address *address);
+/* Loopback or a unix socket: what it carries does not leave the machine. */
+bool mote_address_is_local(const struct mote_address *address);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A blocking client for commands: a private loop, one connection, one call at a time. */
+#include "net/dial.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/memory.h"
+#include "net/address.h"
+#include "wire/h2.h"
+#include "wire/request.h"
+
+struct mote_dial {
+    uv_loop_t loop;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    uv_timer_t timer;
+    uv_connect_t connect;
+    uv_write_t write;
+    bool has_stream; /* uv is initialised */
+    bool writing;
+    bool is_over; /* the transport is gone */
+    bool connected;
+    bool call_ended;
+    int connect_status;
+    struct mote_timer_wheel wheel;
+    struct mote_limits limits;
+    struct mote_client *client;
+    struct mote_client_connection *connection;
+    struct mote_client_owner owner;
+    const struct mote_method *method; /* of the call under way */
+    void *response;
+    bool got_response;
+    struct mote_dial_result *result;
+    uint8_t read_scratch[MOTE_H2_RECV_MAX];
+    uint8_t write_scratch[MOTE_H2_RECV_MAX];
+};
+
+static void pump(struct mote_dial *dial);
+
+static void on_attention(struct mote_client_owner *owner)
+{
+    (void)owner; /* the loop below pumps after each turn */
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct mote_dial *dial = MOTE_CONTAINER_OF(request, struct mote_dial, write);
+    dial->writing = false;
+    if (status != 0) {
+        dial->is_over = true;
+        return;
+    }
+    pump(dial);
+}
+
+static void pump(struct mote_dial *dial)
+{
+    size_t length = 0;
+    uv_buf_t buffer;
+    if (dial->writing || dial->is_over || dial->connection == NULL) {
+        return;
+    }
+    if (mote_client_connection_send(dial->connection, dial->write_scratch, sizeof dial->write_scratch, &length,
+                                    uv_hrtime()) != 0) {
+        dial->is_over = true;
+    }
+    if (length == 0) {
+        return;
+    }
+    buffer = uv_buf_init((char *)dial->write_scratch, (unsigned)length);
+    if (uv_write(&dial->write, &dial->uv.stream, &buffer, 1, on_written) == 0) {
+        dial->writing = true;
+    } else {
+        dial->is_over = true;
+    }
+}
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct mote_dial *dial = MOTE_CONTAINER_OF(handle, struct mote_dial, uv.handle);
+    (void)suggested;
+    *buffer = uv_buf_init((char *)dial->read_scratch, sizeof dial->read_scratch);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
+{
+    struct mote_dial *dial = MOTE_CONTAINER_OF(stream, struct mote_dial, uv.stream);
+    if (length < 0 ||
+        (length > 0 &&
+         mote_client_connection_recv(dial->connection, mote_slice(buffer->base, (size_t)length), uv_hrtime()) != 0)) {
+        uv_read_stop(stream);
+        dial->is_over = true;
+        return;
+    }
+    pump(dial);
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct mote_dial *dial = MOTE_CONTAINER_OF(request, struct mote_dial, connect);
+    dial->connected = true;
+    dial->connect_status = status;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct mote_dial *dial = MOTE_CONTAINER_OF(timer, struct mote_dial, timer);
+    mote_timer_wheel_advance(&dial->wheel, uv_hrtime());
+}
+
+/* Runs the loop until *done or the time is up. */
+static void run_until(struct mote_dial *dial, const bool *done, uint64_t until_ns)
+{
+    uv_timer_start(&dial->timer, on_tick, 1, 5);
+    while (!*done && !dial->is_over && uv_hrtime() < until_ns) {
+        pump(dial);
+        uv_run(&dial->loop, UV_RUN_ONCE);
+    }
+    uv_timer_stop(&dial->timer);
+}
+
+static uint64_t deadline_of(uint64_t timeout_ns)
+{
+    uint64_t now = uv_hrtime();
+    return timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+}
+
+static int start_connect(struct mote_dial *dial, const struct mote_address *address)
+{
+    int error;
+    if (mote_address_is_unix(address)) {
+        const struct sockaddr_un *name = (const struct sockaddr_un *)&address->storage;
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        uv_pipe_init(&dial->loop, &dial->uv.pipe, 0);
+        dial->has_stream = true;
+        if (fd < 0) {
+            return UV_EMFILE;
+        }
+        /* connect here: libuv 1.44 knows no abstract names */
+        error = connect(fd, (const struct sockaddr *)name, address->length) == 0 ? 0 : -errno;
+        if (error == 0) {
+            error = uv_pipe_open(&dial->uv.pipe, fd);
+        }
+        if (error != 0) {
+            close(fd);
+        }
+        dial->connected = true;
+        return error;
+    }
+    uv_tcp_init(&dial->loop, &dial->uv.tcp);
+    dial->has_stream = true;
+    return uv_tcp_connect(&dial->connect, &dial->uv.tcp, (const struct sockaddr *)&address->storage, on_connected);
+}
+
+static int connect_to(struct mote_dial *dial, const char *address, uint64_t timeout_ns,
+                      char problem[MOTE_DIAL_TEXT_MAX])
+{
+    struct mote_address parsed;
+    const char *why;
+    int status;
+    if (mote_address_parse(&parsed, mote_slice_text(address), &why) != 0) {
+        snprintf(problem, MOTE_DIAL_TEXT_MAX, "%s: %s", address, why);
+        return MOTE_EINVAL;
+    }
+    status = start_connect(dial, &parsed);
+    if (status == 0) {
+        run_until(dial, &dial->connected, deadline_of(timeout_ns));
+        status = dial->connect_status;
+    }
+    if (status != 0) {
+        snprintf(problem, MOTE_DIAL_TEXT_MAX, "cannot connect to %s: %s", address, uv_strerror(status));
+        return MOTE_ECONNECT;
+    }
+    if (!dial->connected) {
+        snprintf(problem, MOTE_DIAL_TEXT_MAX, "cannot connect to %s: no answer in time", address);
+        return MOTE_ETIMEOUT;
+    }
+    return 0;
+}
+
+static int open_client(struct mote_dial *dial, const char *address)
+{
+    struct mote_client_options options = {.limits = &dial->limits, .mem = mote_mem_system(), .wheel = &dial->wheel};
+    int error = mote_client_new(&dial->client, &options);
+    if (error != 0) {
+        return error;
+    }
+    dial->owner.attention = on_attention;
+    error = mote_client_connection_new(&dial->connection, dial->client, &dial->owner,
+                                       strncmp(address, "unix", 4) == 0 ? "localhost" : address, uv_hrtime());
+    if (error != 0) {
+        return error;
+    }
+    return uv_read_start(&dial->uv.stream, on_allocate, on_read) == 0 ? 0 : MOTE_EIO;
+}
+
+int mote_dial_open(struct mote_dial **out, const char *address, uint64_t timeout_ns, char problem[MOTE_DIAL_TEXT_MAX])
+{
+    struct mote_dial *dial = mote_mem_allocate_zeroed(mote_mem_system(), sizeof *dial);
+    int error;
+    snprintf(problem, MOTE_DIAL_TEXT_MAX, "out of memory");
+    if (dial == NULL || uv_loop_init(&dial->loop) != 0) {
+        mote_mem_release(mote_mem_system(), dial);
+        return MOTE_ENOMEM;
+    }
+    uv_timer_init(&dial->loop, &dial->timer);
+    mote_timer_wheel_init(&dial->wheel, uv_hrtime());
+    mote_limits_init(&dial->limits);
+    error = connect_to(dial, address, timeout_ns, problem);
+    if (error == 0) {
+        error = open_client(dial, address);
+    }
+    if (error != 0) {
+        mote_dial_close(dial);
+        return error;
+    }
+    *out = dial;
+    return 0;
+}
+
+void mote_dial_close(struct mote_dial *dial)
+{
+    if (dial == NULL) {
+        return;
+    }
+    if (dial->connection != NULL) {
+        mote_client_connection_close(dial->connection, uv_hrtime());
+        if (!dial->is_over) {
+            pump(dial);
+            while (dial->writing && !dial->is_over) {
+                uv_run(&dial->loop, UV_RUN_ONCE);
+            }
+        }
+        mote_client_connection_free(dial->connection);
+        dial->connection = NULL;
+    }
+    mote_client_free(dial->client);
+    if (dial->has_stream) {
+        uv_close(&dial->uv.handle, NULL);
+    }
+    uv_close((uv_handle_t *)&dial->timer, NULL);
+    while (uv_run(&dial->loop, UV_RUN_DEFAULT) != 0) {
+    }
+    mote_assert(uv_loop_close(&dial->loop) == 0);
+    mote_timer_wheel_dispose(&dial->wheel);
+    mote_mem_release(mote_mem_system(), dial);
+}
+
+/* --- a call ------------------------------------------------------------------------------------------------------ */
+
+static void on_message(struct mote_client_call *call, const void *response)
+{
+    struct mote_dial *dial = mote_client_call_user(call);
+    memcpy(dial->response, response, dial->method->response->size);
+    dial->got_response = true;
+}
+
+static void on_ended(struct mote_client_call *call, enum mote_status status, struct mote_slice message,
+                     const struct mote_fields *trailers)
+{
+    struct mote_dial *dial = mote_client_call_user(call);
+    size_t length = message.length < MOTE_DIAL_TEXT_MAX - 1 ? message.length : MOTE_DIAL_TEXT_MAX - 1;
+    (void)trailers;
+    dial->result->status = status;
+    if (length > 0) {
+        memcpy(dial->result->message, message.data, length);
+    }
+    dial->result->message[length] = '\0';
+    dial->call_ended = true;
+}
+
+int mote_dial_unary(struct mote_dial *dial, const struct mote_method *method, const void *request, void *response,
+                    const struct mote_field *metadata, size_t metadata_count, uint64_t timeout_ns,
+                    struct mote_dial_result *result)
+{
+    static const struct mote_client_call_callbacks callbacks = {.message = on_message, .ended = on_ended};
+    struct mote_client_call_options options = {.method = method,
+                                               .callbacks = &callbacks,
+                                               .user = dial,
+                                               .timeout_ns = timeout_ns,
+                                               .metadata = metadata,
+                                               .metadata_count = metadata_count};
+    struct mote_client_call *call;
+    int error;
+    dial->method = method;
+    dial->response = response;
+    dial->result = result;
+    dial->got_response = false;
+    dial->call_ended = false;
+    error = mote_client_call_start(&call, dial->connection, &options, uv_hrtime());
+    if (error != 0) {
+        return error;
+    }
+    error = mote_client_call_send(call, request);
+    if (error == 0) {
+        error = mote_client_call_half_close(call);
+    }
+    if (error != 0) {
+        mote_client_call_cancel(call);
+        return error;
+    }
+    /* The call has its own deadline; a little more lets it report that itself. */
+    run_until(dial, &dial->call_ended, deadline_of(timeout_ns + MOTE_LIMITS_SECOND));
+    if (!dial->call_ended) {
+        if (!dial->is_over) {
+            mote_client_call_cancel(call);
+        }
+        result->status = dial->is_over ? MOTE_STATUS_UNAVAILABLE : MOTE_STATUS_DEADLINE_EXCEEDED;
+        snprintf(result->message, sizeof result->message, "%s",
+                 dial->is_over ? "the connection was lost" : "no answer in time");
+    } else if (result->status == MOTE_STATUS_OK && !dial->got_response) {
+        result->status = MOTE_STATUS_INTERNAL;
+        snprintf(result->message, sizeof result->message, "an answer without a message");
+    }
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A server on sockets: workers, each a thread with its own libuv loop, its own listening sockets (SO_REUSEPORT) and its
+ * own connections, moving bytes for a `mote_server`. The program and the test servers use it alike.
+ *
+ *   mote_runtime_start → (the process's own business: signals) → mote_runtime_drain → mote_runtime_join
+ */
+#ifndef MOTE_NET_RUNTIME_H
+#define MOTE_NET_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/task.h"
+#include "rpc/server.h"
+#include "wire/limits.h"
+
+#define MOTE_RUNTIME_WORKERS_MAX   64u
+#define MOTE_RUNTIME_LISTENERS_MAX 8u
+#define MOTE_RUNTIME_PROBLEM_MAX   256u
+
+struct mote_runtime;
+
+struct mote_runtime_options {
+    struct mote_server *server;       /* borrowed until join */
+    const struct mote_limits *limits; /* the same as the server's */
+    const char *listen;               /* "127.0.0.1:50051,unix:/run/mote.sock"; port 0: any free one */
+    size_t workers;                   /* 1 to MOTE_RUNTIME_WORKERS_MAX */
+    uint64_t drain_grace_ns;          /* from drain until open calls are cut off */
+    struct mote_log *log;
+    /* What the services keep for each worker; all may be NULL. worker_start runs before the worker's thread, the others
+     * on it.
+     * `*user` becomes mote_call_worker_user; `mailbox` brings tasks to the thread. end_turn runs once in each turn of
+     * the loop. */
+    void *context;
+    int (*worker_start)(void *context, struct mote_mem *mem, struct mote_mailbox *mailbox, void **user);
+    void (*worker_end_turn)(void *user);
+    void (*worker_stop)(void *user);
+};
+
+/* Binds, then starts the threads. On failure `problem` is one line for the user; MOTE_EINVAL (address), MOTE_EBUSY
+ * (address in use), MOTE_EACCESS, MOTE_EIO, MOTE_ENOMEM, or what worker_start returned. */
+MOTE_MUST_CHECK int mote_runtime_start(struct mote_runtime **out, struct mote_mem *mem,
+                                       const struct mote_runtime_options *options,
+                                       char problem[MOTE_RUNTIME_PROBLEM_MAX]);
+/* The address that listener `index` really has ("127.0.0.1:40213"); NULL past the last. Valid until join. */
+const char *mote_runtime_address(const struct mote_runtime *runtime, size_t index);
+/* Any thread: runs `visit` once on each worker's thread, soon. */
+void mote_runtime_each_worker(struct mote_runtime *runtime, void (*visit)(struct mote_server_worker *worker));
+/* Any thread, once: stops listening and ends connections gracefully; calls still open after the grace are cut off. */
+void mote_runtime_drain(struct mote_runtime *runtime);
+/* Called from the last worker's thread when all have ended; for loops that wait. Set before drain; may be NULL. */
+void mote_runtime_on_drained(struct mote_runtime *runtime, void (*drained)(void *context), void *context);
+/* Waits for all threads and frees. 0, or MOTE_ETIMEOUT when calls were cut off. */
+int mote_runtime_join(struct mote_runtime *runtime);
+
+#endif

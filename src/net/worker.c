@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop of a worker; see worker.h for the order of a turn. */
+#include "net/worker.h"
+
+#include "base/assert.h"
+#include "net/connection.h"
+
+uint64_t mote_worker_now(const struct mote_worker *worker)
+{
+    (void)worker;
+    return uv_hrtime();
+}
+
+/* --- tasks from other threads ------------------------------------------------------------------------------------ */
+
+void mote_worker_post(struct mote_worker *worker, struct mote_task *task)
+{
+    bool was_empty;
+    task->next = NULL;
+    pthread_mutex_lock(&worker->mailbox_lock);
+    was_empty = worker->first_task == NULL;
+    if (was_empty) {
+        worker->first_task = task;
+    } else {
+        worker->last_task->next = task;
+    }
+    worker->last_task = task;
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    if (was_empty) {
+        uv_async_send(&worker->wake);
+    }
+}
+
+static void mailbox_post(struct mote_mailbox *mailbox, struct mote_task *task)
+{
+    mote_worker_post(MOTE_CONTAINER_OF(mailbox, struct mote_worker, mailbox), task);
+}
+
+static void run_tasks(struct mote_worker *worker)
+{
+    struct mote_task *task;
+    pthread_mutex_lock(&worker->mailbox_lock);
+    task = worker->first_task;
+    worker->first_task = NULL;
+    worker->last_task = NULL;
+    pthread_mutex_unlock(&worker->mailbox_lock);
+    while (task != NULL) {
+        struct mote_task *next = task->next;
+        task->run(task);
+        task = next;
+    }
+}
+
+static void on_wake(uv_async_t *async)
+{
+    run_tasks(MOTE_CONTAINER_OF(async, struct mote_worker, wake));
+}
+
+/* --- the turn ---------------------------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct mote_worker *worker = MOTE_CONTAINER_OF(timer, struct mote_worker, timer);
+    worker->timer_due_ns = UINT64_MAX;
+    mote_timer_wheel_advance(&worker->wheel, mote_worker_now(worker));
+}
+
+/* Sets the loop's timer to the wheel's next, unless it will ring early enough: ringing early costs less than setting it
+ * again for every call. */
+static void set_timer(struct mote_worker *worker)
+{
+    uint64_t next = mote_timer_wheel_next(&worker->wheel);
+    uint64_t now;
+    if (next >= worker->timer_due_ns) {
+        return;
+    }
+    now = mote_worker_now(worker);
+    worker->timer_due_ns = next;
+    uv_update_time(&worker->loop);
+    uv_timer_start(&worker->timer, on_timer, next > now ? (next - now + 999999) / 1000000 : 0, 0);
+}
+
+static void stop_when_drained(struct mote_worker *worker)
+{
+    if (worker->draining && worker->connection_count == 0 && mote_server_worker_calls(worker->server_worker) == 0) {
+        mote_timer_stop(&worker->wheel, &worker->grace);
+        uv_stop(&worker->loop);
+    }
+}
+
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    struct mote_worker *worker = MOTE_CONTAINER_OF(prepare, struct mote_worker, before_sleep);
+    while (!mote_list_is_empty(&worker->dirty)) {
+        mote_connection_flush(worker->dirty.next);
+    }
+    while (!mote_list_is_empty(&worker->paused)) {
+        mote_connection_continue(worker->paused.next);
+    }
+    if (worker->options->worker_end_turn != NULL) {
+        worker->options->worker_end_turn(worker->user);
+    }
+    set_timer(worker);
+    stop_when_drained(worker);
+}
+
+/* --- drain ------------------------------------------------------------------------------------------------------- */
+
+static void on_grace_over(struct mote_timer *timer, uint64_t now_ns)
+{
+    struct mote_worker *worker = MOTE_CONTAINER_OF(timer, struct mote_worker, grace);
+    (void)now_ns;
+    worker->was_cut = true;
+    MOTE_LIST_FOR_EACH_SAFE(node, next, &worker->connections)
+    {
+        mote_connection_cut(node);
+    }
+    /* Whoever does not take the last bytes is closed the hard way by the next ring. */
+    mote_timer_start(&worker->wheel, &worker->grace, mote_worker_now(worker) + MOTE_CONNECTION_LINGER_NS);
+}
+
+static void run_drain(struct mote_task *task)
+{
+    struct mote_worker *worker = MOTE_CONTAINER_OF(task, struct mote_worker, drain_task);
+    worker->draining = true;
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        mote_listener_drain(&worker->listeners[i]);
+    }
+    MOTE_LIST_FOR_EACH_SAFE(node, next, &worker->connections)
+    {
+        mote_connection_drain(node);
+    }
+    mote_timer_start(&worker->wheel, &worker->grace, mote_worker_now(worker) + worker->options->drain_grace_ns);
+}
+
+static void run_visit(struct mote_task *task)
+{
+    struct mote_worker *worker = MOTE_CONTAINER_OF(task, struct mote_worker, visit_task);
+    atomic_store(&worker->visit_posted, false);
+    worker->visit(worker->server_worker);
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------- */
+
+static int init_loop(struct mote_worker *worker)
+{
+    if (uv_loop_init(&worker->loop) != 0) {
+        return MOTE_ENOMEM;
+    }
+    if (uv_async_init(&worker->loop, &worker->wake, on_wake) != 0) {
+        (void)uv_loop_close(&worker->loop);
+        return MOTE_EIO;
+    }
+    uv_prepare_init(&worker->loop, &worker->before_sleep);
+    uv_prepare_start(&worker->before_sleep, on_before_sleep);
+    uv_timer_init(&worker->loop, &worker->timer);
+    worker->timer_due_ns = UINT64_MAX;
+    return 0;
+}
+
+static void dispose_loop(struct mote_worker *worker)
+{
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        if (worker->listeners[i].is_open) {
+            uv_close(&worker->listeners[i].uv.handle, NULL);
+        }
+    }
+    uv_close((uv_handle_t *)&worker->wake, NULL);
+    uv_close((uv_handle_t *)&worker->before_sleep, NULL);
+    uv_close((uv_handle_t *)&worker->timer, NULL);
+    while (uv_run(&worker->loop, UV_RUN_DEFAULT) != 0) {
+    }
+    mote_assert(uv_loop_close(&worker->loop) == 0);
+}
+
+static int init_memory(struct mote_worker *worker, struct mote_mem *mem)
+{
+    int error = mote_pool_new(&worker->pool, mem, MOTE_WORKER_POOL_KEEP);
+    if (error != 0) {
+        return error;
+    }
+    worker->parent_mem = mem;
+    worker->mem = mote_pool_mem(worker->pool);
+    worker->read_scratch = mote_mem_allocate(mem, MOTE_WORKER_SCRATCH);
+    worker->write_scratch = mote_mem_allocate(mem, MOTE_WORKER_SCRATCH);
+    if (worker->read_scratch == NULL || worker->write_scratch == NULL) {
+        mote_mem_release(mem, worker->read_scratch);
+        mote_mem_release(mem, worker->write_scratch);
+        mote_pool_free(worker->pool);
+        return MOTE_ENOMEM;
+    }
+    return 0;
+}
+
+static void dispose_memory(struct mote_worker *worker)
+{
+    mote_mem_release(worker->parent_mem, worker->read_scratch);
+    mote_mem_release(worker->parent_mem, worker->write_scratch);
+    mote_pool_free(worker->pool);
+}
+
+static int init_server_worker(struct mote_worker *worker)
+{
+    const struct mote_runtime_options *options = worker->options;
+    struct mote_server_worker_options worker_options = {.mem = worker->mem, .wheel = &worker->wheel};
+    int error = 0;
+    if (options->worker_start != NULL) {
+        error = options->worker_start(options->context, worker->mem, &worker->mailbox, &worker->user);
+    }
+    if (error != 0) {
+        return error;
+    }
+    worker_options.user = worker->user;
+    error = mote_server_worker_new(&worker->server_worker, options->server, &worker_options);
+    if (error != 0 && options->worker_stop != NULL) {
+        options->worker_stop(worker->user);
+    }
+    return error;
+}
+
+int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem, const int *fds,
+                     size_t fd_count)
+{
+    int error;
+    worker->runtime = runtime;
+    worker->mailbox.post = mailbox_post;
+    worker->drain_task.run = run_drain;
+    worker->visit_task.run = run_visit;
+    mote_list_init(&worker->connections);
+    mote_list_init(&worker->dirty);
+    mote_list_init(&worker->paused);
+    mote_timer_wheel_init(&worker->wheel, mote_worker_now(worker));
+    mote_timer_init(&worker->grace, on_grace_over);
+    pthread_mutex_init(&worker->mailbox_lock, NULL);
+    error = init_loop(worker);
+    if (error != 0) {
+        goto fail_loop;
+    }
+    error = init_memory(worker, mem);
+    if (error != 0) {
+        goto fail_memory;
+    }
+    error = init_server_worker(worker);
+    if (error != 0) {
+        goto fail_server;
+    }
+    for (size_t i = 0; i < fd_count; i++) {
+        error = mote_listener_init(&worker->listeners[i], worker, fds[i]);
+        worker->listener_count += worker->listeners[i].is_open;
+        if (error != 0) {
+            mote_worker_dispose(worker);
+            return error;
+        }
+    }
+    return 0;
+fail_server:
+    dispose_memory(worker);
+fail_memory:
+    dispose_loop(worker);
+fail_loop:
+    pthread_mutex_destroy(&worker->mailbox_lock);
+    return error;
+}
+
+void mote_worker_dispose(struct mote_worker *worker)
+{
+    dispose_loop(worker);
+    run_tasks(worker); /* answers that came after the last turn: their calls are over, they only free */
+    mote_server_worker_free(worker->server_worker);
+    if (worker->options->worker_stop != NULL) {
+        worker->options->worker_stop(worker->user);
+    }
+    mote_timer_wheel_dispose(&worker->wheel);
+    dispose_memory(worker);
+    pthread_mutex_destroy(&worker->mailbox_lock);
+}
+
+void *mote_worker_run(void *argument)
+{
+    struct mote_worker *worker = argument;
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    mote_worker_dispose(worker);
+    return NULL;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One worker: a thread with its own loop, pool, timers, scratch buffers, listeners and connections. Internal to net.
+ *
+ * A turn of the loop: reads are parsed and answered (replies stay queued in their connections), tasks from other
+ * threads run, due timers fire; then, once, before the loop sleeps: connections with output are flushed, and the
+ * services' end of turn runs.
+ */
+#ifndef MOTE_NET_WORKER_H
+#define MOTE_NET_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "base/pool.h"
+#include "base/task.h"
+#include "base/timer_wheel.h"
+#include "net/address.h"
+#include "net/peers.h"
+#include "net/runtime.h"
+
+#define MOTE_WORKER_SCRATCH   65536u
+#define MOTE_WORKER_POOL_KEEP 1048576u /* bytes of free blocks a worker keeps for the next calls */
+
+struct mote_listener {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    struct mote_worker *worker;
+    bool is_open;
+    bool waits; /* a connection waits in the queue for room */
+};
+
+struct mote_worker {
+    struct mote_runtime *runtime;
+    const struct mote_runtime_options *options;
+    pthread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_prepare_t before_sleep;
+    uv_timer_t timer;
+    uint64_t timer_due_ns; /* what `timer` is set to; UINT64_MAX: not set */
+    struct mote_mailbox mailbox;
+    pthread_mutex_t mailbox_lock;
+    struct mote_task *first_task;
+    struct mote_task *last_task;
+    struct mote_timer_wheel wheel;
+    struct mote_timer grace;
+    struct mote_pool *pool;
+    struct mote_mem *parent_mem;
+    struct mote_mem *mem; /* the pool's */
+    struct mote_server_worker *server_worker;
+    void *user;
+    struct mote_peers *peers;
+    struct mote_listener listeners[MOTE_RUNTIME_LISTENERS_MAX];
+    size_t listener_count;
+    struct mote_list connections;
+    size_t connection_count;
+    struct mote_list dirty;  /* connections with output to flush before the loop sleeps */
+    struct mote_list paused; /* connections that had their share of this turn */
+    bool draining;
+    bool was_cut; /* calls were cut off when the grace ended */
+    uint8_t *read_scratch;
+    uint8_t *write_scratch;
+    /* Tasks of the runtime itself; posted at most once at a time each. */
+    struct mote_task drain_task;
+    struct mote_task visit_task;
+    void (*visit)(struct mote_server_worker *worker);
+    atomic_bool visit_posted;
+};
+
+/* Everything but the thread: loop, pool, rpc worker, and the listening descriptors `fds`, which it takes on success. */
+MOTE_MUST_CHECK int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem,
+                                     const int *fds, size_t fd_count);
+/* For a worker that never ran. */
+void mote_worker_dispose(struct mote_worker *worker);
+/* The thread: runs until drained. */
+void *mote_worker_run(void *worker);
+/* Any thread. */
+void mote_worker_post(struct mote_worker *worker, struct mote_task *task);
+uint64_t mote_worker_now(const struct mote_worker *worker);
+
+/* --- between the parts of a worker --- */
+
+MOTE_MUST_CHECK int mote_listener_init(struct mote_listener *listener, struct mote_worker *worker, int fd);
+/* A connection ended: one that waits may come in. */
+void mote_listener_resume(struct mote_listener *listener);
+/* Accepts what is queued already, then closes. */
+void mote_listener_drain(struct mote_listener *listener);
+
+#endif
