@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Protobuf messages in and out, on nanopb, without malloc. A request is walked once before nanopb decodes it, by a table
- * that protoc-gen-mote writes: so an error names the field, strings are checked for UTF-8 and for embedded NUL (which
- * nobody can see after decoding), and what is over its bound is told apart from what is no protobuf at all.
+ * Protobuf messages in and out, on nanopb, without malloc. A request is walked once before nanopb decodes it, by a
+ * table that protoc-gen-mote writes: so an error names the field, strings are checked for UTF-8 and for embedded NUL
+ * (which nobody can see after decoding), and what is over its bound is told apart from what is no protobuf at all.
  *
- * Types are described by `struct mote_message_type`, which wraps nanopb's descriptor; only this layer and generated code
- * include nanopb's headers.
+ * Types are described by `struct mote_message_type`, which wraps nanopb's descriptor; only this layer and generated
+ * code include nanopb's headers.
  */
 #ifndef MOTE_CODEC_CODEC_H
 #define MOTE_CODEC_CODEC_H
@@ -27,35 +27,37 @@ enum mote_wire_type {
     MOTE_WIRE_STRING,
     MOTE_WIRE_BYTES,
     MOTE_WIRE_MESSAGE,
+    MOTE_WIRE_ANY, /* where extensions of proto2 begin: not looked at */
 };
 
 enum mote_field_rule_flag {
-    MOTE_RULE_REPEATED = 1, /* `max_count` elements at most; scalars may come packed or not */
-    MOTE_RULE_CALLBACK = 2, /* decoded or encoded by a callback: no bound of its own */
+    MOTE_FIELD_REPEATED = 1, /* `max_count` elements at most; scalars may come packed or not */
+    MOTE_FIELD_CALLBACK = 2, /* decoded or encoded by a callback: no bound of its own */
 };
 
 /* One field of a message, sorted by number in its table. */
 struct mote_field_rule {
     uint32_t number;
-    const char *name;                         /* as in the .proto */
-    uint8_t wire_type;                        /* of enum mote_wire_type */
-    uint8_t flags;                            /* of enum mote_field_rule_flag */
-    uint32_t max_length;                      /* STRING, BYTES: bytes at most, UINT32_MAX = no bound */
-    uint32_t max_count;                       /* REPEATED: elements at most, UINT32_MAX = no bound */
-    const struct mote_message_type *message;  /* MESSAGE: its type */
+    const char *name;                        /* as in the .proto */
+    uint8_t wire_type;                       /* of enum mote_wire_type */
+    uint8_t flags;                           /* of enum mote_field_rule_flag */
+    uint32_t max_length;                     /* STRING, BYTES: bytes at most, UINT32_MAX = no bound */
+    uint32_t max_count;                      /* REPEATED: elements at most, UINT32_MAX = no bound */
+    const struct mote_message_type *message; /* MESSAGE: its type */
 };
 
 struct mote_message_type {
-    const char *name;                         /* "user.v1.GetUserRequest" */
+    const char *name; /* "user.v1.GetUserRequest" */
     const struct pb_msgdesc_s *descriptor;
-    size_t size;                              /* of the C struct */
+    size_t size; /* of the C struct */
     const struct mote_field_rule *rules;
     size_t rule_count;
 };
 
-#define MOTE_CODEC_VIOLATIONS_MAX 16u /* named in one answer */
-#define MOTE_CODEC_PATH_MAX 96u       /* bytes of a field's path, cut off beyond */
-#define MOTE_CODEC_DEPTH_MAX 16u      /* nested messages; deeper is MOTE_EDECODE */
+#define MOTE_CODEC_VIOLATIONS_MAX 16u  /* named in one answer */
+#define MOTE_CODEC_PATH_MAX       96u  /* bytes of a field's path, cut off beyond */
+#define MOTE_CODEC_DEPTH_MAX      16u  /* nested messages; deeper is MOTE_EDECODE */
+#define MOTE_CODEC_FIELDS_MAX     128u /* of one message type; protoc-gen-mote refuses more */
 
 struct mote_codec_violation {
     char field[MOTE_CODEC_PATH_MAX]; /* "user.username", "users[3].roles" */
@@ -70,14 +72,14 @@ struct mote_codec_failure {
 
 /*
  * Decodes `in` into the zeroed-by-us struct `out` of type->size bytes. MOTE_EDECODE: no protobuf of this type;
- * MOTE_EFIELD: values over their bounds, bad UTF-8 or an embedded NUL, all named in *failure. After an error `out` is zero
- * and must not be read. `failure` may be NULL. Unknown fields are skipped. Any thread.
+ * MOTE_EFIELD: values over their bounds, bad UTF-8 or an embedded NUL, all named in *failure. After an error `out` is
+ * zero and must not be read. `failure` may be NULL. Unknown fields are skipped. Any thread.
  */
 MOTE_MUST_CHECK int mote_codec_decode(const struct mote_message_type *type, struct mote_slice in, void *out,
                                       struct mote_codec_failure *failure);
 
-/* Appends the encoding of `message` to `out`. MOTE_ELIMIT over the buffer's limit, MOTE_EINVAL for a message that cannot be
- * encoded (a string without end, a callback that failed), MOTE_ENOMEM; `out` is then unchanged. */
+/* Appends the encoding of `message` to `out`. MOTE_ELIMIT over the buffer's limit, MOTE_EINVAL for a message that
+ * cannot be encoded (a string without end, a callback that failed), MOTE_ENOMEM; `out` is then unchanged. */
 MOTE_MUST_CHECK int mote_codec_encode(const struct mote_message_type *type, const void *message,
                                       struct mote_buffer *out);
 
