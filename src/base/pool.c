@@ -4,11 +4,14 @@
  * fifth. Every block has a 16-byte header with its class, because nghttp2 releases without a size; while the block
  * is free the header also holds the list's link. Blocks of the last class, `LARGE`, belong to the parent.
  *
+ * Taking a block from its list and putting it back are a few instructions each, which every call pays many times: the
+ * class comes from a table, one counter changes, and all that is rare is in functions of its own.
+ *
  * Under AddressSanitizer every block is large: it goes back to the parent at once and has exactly the size asked
  * for, so that a use after release or behind the end is found as if there were no pool.
  *
- * Invariants: in_use and kept are the sums over the blocks handed out and over the free lists, headers included;
- * a header's mark tells which of the two a block is (a second release is a bug and asserted).
+ * Invariants: `taken` is the sum of the blocks that the parent has given and not got back, `kept` of those on the free
+ * lists, headers included; a header's mark tells which of the two a block is (a second release is a bug and asserted).
  */
 #include "base/pool.h"
 
@@ -18,15 +21,10 @@
 
 #include "base/assert.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define POOLED_MAX 0u
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOLED_MAX 0u
-#endif
-#endif
-#ifndef POOLED_MAX
+#if MOTE_POOL_KEEPS
 #define POOLED_MAX MOTE_POOL_BLOCK_MAX
+#else
+#define POOLED_MAX 0u
 #endif
 
 #define FINE_STEP    16u
@@ -54,28 +52,18 @@ _Static_assert(sizeof(struct block) == 16, "the header keeps the parent's alignm
 
 struct free_list {
     struct block *first;
-    size_t block_size; /* with the header */
+    size_t block_size; /* with the header; of the large ones SIZE_MAX, which is never kept */
 };
 
 struct mote_pool {
     struct mote_mem mem;
     struct mote_mem *parent;
-    size_t in_use;
+    size_t taken;
     size_t kept;
     size_t keep_max;
-    struct free_list lists[CLASSES];
+    struct free_list lists[CLASSES + 1];
+    uint8_t classes[MOTE_POOL_BLOCK_MAX / FINE_STEP + 1]; /* of a size in steps of 16, rounded up */
 };
-
-/* The class of the smallest block that holds `size` bytes, 1 to MOTE_POOL_BLOCK_MAX. */
-static uint32_t class_of(size_t size)
-{
-    const uint32_t last = (uint32_t)(size - 1);
-    if (size <= FINE_MAX) {
-        return last / FINE_STEP;
-    }
-    const uint32_t log = 31u - (uint32_t)__builtin_clz(last); /* 7 to 13 */
-    return FINE_CLASSES + (log - 7u) * 4u + ((last >> (log - 2u)) & 3u);
-}
 
 static size_t class_capacity(uint32_t size_class)
 {
@@ -86,49 +74,36 @@ static size_t class_capacity(uint32_t size_class)
     return (size_t)(5u + coarse % 4u) << (coarse / 4u + 5u);
 }
 
-static void *allocate_large(struct mote_pool *pool, size_t size)
+static __attribute__((noinline)) void *allocate_from_parent(struct mote_pool *pool, uint32_t size_class, size_t size)
 {
     if (size > SIZE_MAX - sizeof(struct block)) {
         return NULL;
     }
-    struct block *block = mote_mem_allocate(pool->parent, size + sizeof *block);
+    const size_t block_size = size_class == LARGE ? size + sizeof(struct block) : pool->lists[size_class].block_size;
+    struct block *block = mote_mem_allocate(pool->parent, block_size);
     if (block == NULL) {
         return NULL;
     }
-    *block = (struct block){.size_class = LARGE, .mark = MARK_IN_USE, .u.size = size + sizeof *block};
-    pool->in_use += size + sizeof *block;
-    return block + 1;
-}
-
-static void *allocate_fresh(struct mote_pool *pool, uint32_t size_class)
-{
-    struct block *block = mote_mem_allocate(pool->parent, pool->lists[size_class].block_size);
-    if (block == NULL) {
-        return NULL;
-    }
-    block->size_class = size_class;
-    block->mark = MARK_IN_USE;
-    pool->in_use += pool->lists[size_class].block_size;
+    *block = (struct block){.size_class = size_class, .mark = MARK_IN_USE, .u.size = block_size};
+    pool->taken += block_size;
     return block + 1;
 }
 
 static void *pool_allocate(void *context, size_t size)
 {
     struct mote_pool *pool = context;
-    mote_assert(size != 0);
     if (size > POOLED_MAX) {
-        return allocate_large(pool, size);
+        return allocate_from_parent(pool, LARGE, size);
     }
-    const uint32_t size_class = class_of(size);
+    const uint32_t size_class = pool->classes[(size + FINE_STEP - 1) / FINE_STEP];
     struct free_list *list = &pool->lists[size_class];
     struct block *block = list->first;
     if (block == NULL) {
-        return allocate_fresh(pool, size_class);
+        return allocate_from_parent(pool, size_class, size);
     }
     list->first = block->u.next;
     block->mark = MARK_IN_USE;
     pool->kept -= list->block_size;
-    pool->in_use += list->block_size;
     return block + 1;
 }
 
@@ -139,6 +114,17 @@ static struct block *block_of(void *pointer)
     return block;
 }
 
+static size_t block_size_of(const struct mote_pool *pool, const struct block *block)
+{
+    return block->size_class == LARGE ? (size_t)block->u.size : pool->lists[block->size_class].block_size;
+}
+
+static __attribute__((noinline)) void release_to_parent(struct mote_pool *pool, struct block *block)
+{
+    pool->taken -= block_size_of(pool, block);
+    mote_mem_release(pool->parent, block);
+}
+
 static void pool_release(void *context, void *pointer)
 {
     struct mote_pool *pool = context;
@@ -146,16 +132,10 @@ static void pool_release(void *context, void *pointer)
         return;
     }
     struct block *block = block_of(pointer);
-    block->mark = MARK_FREE;
-    if (block->size_class == LARGE) {
-        pool->in_use -= (size_t)block->u.size;
-        mote_mem_release(pool->parent, block);
-        return;
-    }
     struct free_list *list = &pool->lists[block->size_class];
-    pool->in_use -= list->block_size;
+    block->mark = MARK_FREE;
     if (list->block_size > pool->keep_max - pool->kept) {
-        mote_mem_release(pool->parent, block);
+        release_to_parent(pool, block);
         return;
     }
     pool->kept += list->block_size;
@@ -174,7 +154,7 @@ static void *reallocate_large(struct mote_pool *pool, struct block *block, size_
         return NULL;
     }
     moved->u.size = size + sizeof *block;
-    pool->in_use = pool->in_use - old_size + size + sizeof *block;
+    pool->taken = pool->taken - old_size + size + sizeof *block;
     return moved + 1;
 }
 
@@ -189,8 +169,7 @@ static void *pool_reallocate(void *context, void *pointer, size_t size)
     if (was_large && size > POOLED_MAX) {
         return reallocate_large(pool, block, size);
     }
-    const size_t old_size = was_large ? (size_t)block->u.size : pool->lists[block->size_class].block_size;
-    const size_t capacity = old_size - sizeof *block;
+    const size_t capacity = block_size_of(pool, block) - sizeof *block;
     /* A block that stays at least half full stays where it is. */
     if (!was_large && size <= capacity && size >= capacity / 2) {
         return pointer;
@@ -217,10 +196,15 @@ int mote_pool_new(struct mote_pool **out, struct mote_mem *parent, size_t keep_m
         .context = pool,
     };
     pool->parent = parent;
-    pool->keep_max = keep_max;
+    pool->keep_max = keep_max < SIZE_MAX ? keep_max : SIZE_MAX - 1; /* below that of the large ones */
+    uint32_t step = 0;
     for (uint32_t i = 0; i < CLASSES; i++) {
         pool->lists[i].block_size = class_capacity(i) + sizeof(struct block);
+        for (; step <= class_capacity(i) / FINE_STEP; step++) {
+            pool->classes[step] = (uint8_t)i;
+        }
     }
+    pool->lists[LARGE].block_size = SIZE_MAX;
     *out = pool;
     return 0;
 }
@@ -230,7 +214,7 @@ void mote_pool_free(struct mote_pool *pool)
     if (pool == NULL) {
         return;
     }
-    mote_assert(pool->in_use == 0);
+    mote_assert(mote_pool_in_use(pool) == 0);
     for (uint32_t i = 0; i < CLASSES; i++) {
         while (pool->lists[i].first != NULL) {
             struct block *block = pool->lists[i].first;
@@ -250,7 +234,7 @@ struct mote_mem *mote_pool_mem(struct mote_pool *pool)
 
 size_t mote_pool_in_use(const struct mote_pool *pool)
 {
-    return pool->in_use;
+    return pool->taken - pool->kept;
 }
 
 size_t mote_pool_kept(const struct mote_pool *pool)

@@ -16,12 +16,8 @@
 #define HEADER   16u
 #define KEEP_MAX 100000u
 
-/* Under AddressSanitizer the pool keeps nothing; what it counts stays the same but for the rounding. */
-#ifdef __SANITIZE_ADDRESS__
-#define KEEPS 0u
-#else
-#define KEEPS 1u
-#endif
+/* Blocks that are kept after the release of one. */
+#define KEEPS ((size_t)MOTE_POOL_KEEPS)
 
 struct fixture {
     struct mote_failing_mem parent;
@@ -143,6 +139,19 @@ static void blocks_over_the_maximum_pass_through(void **state)
     assert_null(mote_mem_allocate(fixture.mem, SIZE_MAX));
     assert_null(mote_mem_allocate(fixture.mem, SIZE_MAX - HEADER + 1));
     assert_int_equal(mote_pool_in_use(fixture.pool), 0);
+    close_pool(&fixture);
+}
+
+static void an_unbounded_pool_keeps_no_large_block(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_pool(&fixture, SIZE_MAX);
+    mote_mem_release(fixture.mem, mote_mem_allocate(fixture.mem, MOTE_POOL_BLOCK_MAX + 1));
+    assert_int_equal(mote_pool_kept(fixture.pool), 0);
+    assert_int_equal(fixture.parent.live_count, 1);
+    mote_mem_release(fixture.mem, mote_mem_allocate(fixture.mem, 1));
+    assert_int_equal(mote_pool_kept(fixture.pool), KEEPS * (16 + HEADER));
     close_pool(&fixture);
 }
 
@@ -302,6 +311,7 @@ int main(void)
         cmocka_unit_test(classes_end_where_they_should),
         cmocka_unit_test(the_steady_state_asks_the_parent_for_nothing),
         cmocka_unit_test(blocks_over_the_maximum_pass_through),
+        cmocka_unit_test(an_unbounded_pool_keeps_no_large_block),
         cmocka_unit_test(what_is_kept_is_bounded),
         cmocka_unit_test(reallocating_keeps_the_bytes),
         cmocka_unit_test(a_failed_reallocation_changes_nothing),
