@@ -2,21 +2,23 @@
 /*
  * Users, sessions and refresh tokens behind one interface; no caller sees SQL. SQLite is the embedded implementation.
  *
- * Threads: a `mote_store` is one for the process. Each worker opens a `mote_store_session` for its own thread: reads run on the
- * session's connection, writes go to the one writer thread, which commits many in one transaction (group commit) and answers
- * after the commit is durable.
+ * Threads: a `mote_store` is one for the process. Each worker opens a `mote_store_session` for its own thread: reads
+ * run on the session's connection, writes go to the one writer thread, which commits many in one transaction (group
+ * commit) and answers after the commit is durable.
  *
- * Every operation is a struct that the caller owns and keeps alive until `done` is called, on the session's thread. `done` of a
- * read may be called before the function returns; `done` of a write comes later, through the session's mailbox.
+ * Every operation is a struct that the caller owns and keeps alive until `done` is called, on the session's thread.
+ * `done` of a read may be called before the function returns; `done` of a write comes later, through the session's
+ * mailbox.
  *
  * Consistency: a read sees every write that was answered before it, on any session. Reads of one loop turn share one
  * transaction; the worker calls mote_store_session_end_turn at the end of each turn.
  *
- * Changes: every commit has a number and its changes are published in order. Whoever keeps something derived from the store
- * (revoked tokens, watches) compares mote_store_commit_number, one atomic load, and fetches what is new.
+ * Changes: every commit has a number and its changes are published in order. Whoever keeps something derived from the
+ * store (revoked tokens, watches) compares mote_store_commit_number, one atomic load, and fetches what is new.
  *
- * Times are wall-clock nanoseconds since 1970. Results: 0; MOTE_ENOTFOUND, MOTE_EEXISTS, MOTE_ECONFLICT as each operation says;
- * MOTE_EFULL, MOTE_EBUSY, MOTE_EIO, MOTE_EREADONLY, MOTE_ECORRUPT, MOTE_ELIMIT (write queue full), MOTE_ECANCELLED (closing).
+ * Times are wall-clock nanoseconds since 1970. Results: 0; MOTE_ENOTFOUND, MOTE_EEXISTS, MOTE_ECONFLICT as each
+ * operation says; MOTE_EFULL, MOTE_EBUSY, MOTE_EIO, MOTE_EREADONLY, MOTE_ECORRUPT, MOTE_ELIMIT (write queue full),
+ * MOTE_ECANCELLED (closing).
  */
 #ifndef MOTE_STORE_STORE_H
 #define MOTE_STORE_STORE_H
@@ -32,11 +34,11 @@
 #include "base/slice.h"
 #include "base/task.h"
 
-#define MOTE_USERNAME_MAX 32u
-#define MOTE_EMAIL_MAX 254u
-#define MOTE_DISPLAY_NAME_MAX 256u
-#define MOTE_STORE_HASH_MAX 160u
-#define MOTE_STORE_WRITES_MAX 1024u  /* queued for the writer; more are refused: a slow disk must not fill memory */
+#define MOTE_USERNAME_MAX      32u
+#define MOTE_EMAIL_MAX         254u
+#define MOTE_DISPLAY_NAME_MAX  256u
+#define MOTE_STORE_HASH_MAX    160u
+#define MOTE_STORE_WRITES_MAX  1024u /* queued for the writer; more are refused: a slow disk must not fill memory */
 #define MOTE_STORE_CHANGES_MAX 4096u /* changes kept in memory for sessions that lag */
 
 enum mote_user_state {
@@ -55,9 +57,9 @@ struct mote_user {
     bool password_change_required;
     int64_t create_time;
     int64_t update_time;
-    int64_t last_login_time; /* 0 = never */
-    uint64_t epoch;          /* raised when all access tokens must end */
-    uint64_t version;        /* raised by every change; the etag is made from it */
+    int64_t last_login_time;                 /* 0 = never */
+    uint64_t epoch;                          /* raised when all access tokens must end */
+    uint64_t version;                        /* raised by every change; the etag is made from it */
     char password_hash[MOTE_STORE_HASH_MAX]; /* "" = cannot log in */
 };
 
@@ -77,24 +79,26 @@ struct mote_store_session;
 /* --- opening --------------------------------------------------------------------------------------------------- */
 
 struct mote_store_options {
-    const char *url; /* "sqlite:PATH" or "memory:" */
-    struct mote_log *log;
-    const struct mote_clock *clock;
-    struct mote_mem *mem;
+    const char *url;                /* "sqlite:PATH"; "memory:" for tests: gone after close */
+    struct mote_log *log;           /* borrowed until close, as the two below */
+    const struct mote_clock *clock; /* its wall time says which sessions and tokens are over */
+    struct mote_mem *mem;           /* called from any thread */
 };
 
 #define MOTE_STORE_PROBLEM_MAX 256u
 
 /*
- * Opens, locks and migrates; starts the writer. On failure `problem` gets one line for the user ("sqlite: mote.db is locked by
- * another mote (pid 123)"), and the result tells which: MOTE_EINVAL (url), MOTE_EBUSY (locked), MOTE_EVERSION (newer schema),
- * MOTE_ECORRUPT, MOTE_ENOTFOUND (folder missing), MOTE_EACCESS (folder not writable), MOTE_EREADONLY, MOTE_EIO, MOTE_EFULL.
+ * Opens, locks and migrates; starts the writer. On failure `problem` gets one line for the user ("sqlite: mote.db is
+ * locked by another mote (pid 123)"), and the result tells which: MOTE_EINVAL (url), MOTE_EBUSY (locked), MOTE_EVERSION
+ * (newer schema), MOTE_ECORRUPT, MOTE_ENOTFOUND (folder missing), MOTE_EACCESS (folder not writable), MOTE_EREADONLY,
+ * MOTE_EIO, MOTE_EFULL.
  */
 MOTE_MUST_CHECK int mote_store_open(struct mote_store **out, const struct mote_store_options *options,
                                     char problem[MOTE_STORE_PROBLEM_MAX]);
 /* After all sessions. Queued writes are finished first. */
 void mote_store_close(struct mote_store *store);
-/* False after an error that makes its answers doubtful, until it has recovered. Any thread. */
+/* False after an error that makes its answers doubtful, until it has recovered, and until a large store has been
+ * checked after it was opened. Any thread. */
 bool mote_store_is_healthy(const struct mote_store *store);
 
 /* `mailbox` is borrowed until close. */
@@ -116,8 +120,8 @@ enum mote_store_user_key {
 struct mote_store_get_user {
     enum mote_store_user_key key;
     uint8_t id[16];
-    char text[MOTE_EMAIL_MAX + 1];  /* username or email */
-    struct mote_user user;          /* the answer */
+    char text[MOTE_EMAIL_MAX + 1];                              /* username or email */
+    struct mote_user user;                                      /* the answer */
     void (*done)(struct mote_store_get_user *read, int result); /* MOTE_ENOTFOUND */
 };
 
@@ -139,9 +143,10 @@ struct mote_store_list_users {
         char username[MOTE_USERNAME_MAX + 1];
     } after;
     uint32_t limit;
-    void (*row)(struct mote_store_list_users *read, const struct mote_user *user); /* without password_hash */
-    bool more;       /* the answer: something follows the last row */
-    int64_t total;   /* all users, a kept counter */
+    /* `user` is without password_hash and valid until the function returns, which must not read on the same session. */
+    void (*row)(struct mote_store_list_users *read, const struct mote_user *user);
+    bool more;     /* the answer: something follows the last row */
+    int64_t total; /* all users, a kept counter */
     void (*done)(struct mote_store_list_users *read, int result);
 };
 
@@ -168,8 +173,8 @@ enum mote_store_write_kind {
 
 /* The head of each write. */
 struct mote_store_write {
-    struct mote_task task; /* the store's */
-    struct mote_mailbox *mailbox;
+    struct mote_task task; /* the store's, as the two below */
+    struct mote_store_session *session;
     struct mote_store_write *next;
     enum mote_store_write_kind kind;
     int result;
@@ -184,8 +189,8 @@ enum mote_store_taken {
     MOTE_STORE_TAKEN_EMAIL,
 };
 
-/* MOTE_EEXISTS with `taken`. id, username, email, display_name, roles, state, password_hash… come from `user`; create_time,
- * update_time, epoch (1) and version (1) are set by the store in `user`. */
+/* MOTE_EEXISTS with `taken`. id, username, email, display_name, roles, state, password_hash… come from `user`;
+ * create_time, update_time, epoch (1) and version (1) are set by the store in `user`. */
 struct mote_store_create_user {
     struct mote_store_write write;
     struct mote_user user;
@@ -196,12 +201,13 @@ enum mote_store_user_field {
     MOTE_STORE_SET_USERNAME = 1,
     MOTE_STORE_SET_EMAIL = 2, /* clears email_verified unless that is set too */
     MOTE_STORE_SET_DISPLAY_NAME = 4,
-    MOTE_STORE_SET_ROLES = 8, /* another value raises the epoch */
+    MOTE_STORE_SET_ROLES = 8, /* another value raises the epoch: change USER_ROLES */
     MOTE_STORE_SET_EMAIL_VERIFIED = 16,
 };
 
-/* MOTE_ENOTFOUND; MOTE_EEXISTS with `taken`; MOTE_ECONFLICT: the last active administrator would lose the role. `user.id` and the
- * fields of `set` go in, the whole record after the change comes out. Nothing to change: no commit, the record as it is. */
+/* MOTE_ENOTFOUND; MOTE_EEXISTS with `taken`; MOTE_ECONFLICT: the last active administrator would lose the role.
+ * `user.id` and the fields of `set` go in, the whole record after the change comes out. Nothing to change: no commit,
+ * the record as it is. */
 struct mote_store_update_user {
     struct mote_store_write write;
     uint32_t set; /* of enum mote_store_user_field */
@@ -209,8 +215,8 @@ struct mote_store_update_user {
     enum mote_store_taken taken;
 };
 
-/* A login: a session with its first refresh token, and the user's last_login_time. MOTE_ENOTFOUND when the user is gone,
- * MOTE_ECONFLICT when disabled or its epoch is not `user_epoch` any more (the password was changed meanwhile). */
+/* A login: a session with its first refresh token, and the user's last_login_time. MOTE_ENOTFOUND when the user is
+ * gone, MOTE_ECONFLICT when disabled or its epoch is not `user_epoch` any more (the password was changed meanwhile). */
 struct mote_store_create_session {
     struct mote_store_write write;
     struct mote_store_session_record record; /* complete */
@@ -222,25 +228,26 @@ struct mote_store_create_session {
 
 enum mote_store_rotation {
     MOTE_STORE_ROTATED,  /* the successor is valid now */
-    MOTE_STORE_REPEATED, /* within the grace after its use, and its successor is unused: answer the same successor again */
+    MOTE_STORE_REPEATED, /* within the grace after its use, and its successor is unused: answer the same successor again
+                          */
     MOTE_STORE_REUSED,   /* used before: the session is revoked now */
     MOTE_STORE_INVALID,  /* unknown, expired, revoked, or its user is gone or disabled */
 };
 
 /*
- * Uses a refresh token. The successor is a keyed hash of it, so the caller can compute it beforehand. One row count decides:
- * of any number of concurrent uses exactly one rotates. `refresh_kid` of the parent is in `kid` when the caller does not know it:
- * see mote_store_find_refresh.
+ * Uses a refresh token. The successor is a keyed hash of it, so the caller can compute it beforehand. One row count
+ * decides: of any number of concurrent uses exactly one rotates. `refresh_kid` of the parent is in `kid` when the
+ * caller does not know it: see mote_store_find_refresh.
  */
 struct mote_store_rotate_refresh {
     struct mote_store_write write;
-    uint8_t hash[32];           /* of the token presented */
+    uint8_t hash[32]; /* of the token presented */
     uint8_t successor_hash[32];
     char successor_kid[33];
-    int64_t grace;              /* ns: 10 s */
+    int64_t grace;                 /* ns: 10 s */
     int64_t successor_expire_time; /* the store cuts it at the session's absolute end */
     enum mote_store_rotation outcome;
-    struct mote_user user;      /* ROTATED, REPEATED: for the new access token */
+    struct mote_user user; /* ROTATED, REPEATED: for the new access token */
     struct mote_store_session_record record;
     int64_t refresh_expire_time; /* of the successor, as stored */
 };
@@ -268,8 +275,8 @@ struct mote_store_revoke_sessions {
     uint32_t revoked_count;
 };
 
-/* `write` is the head of one of the structs above, kind and done set. MOTE_ELIMIT or MOTE_ECANCELLED: nothing was taken and done
- * is not called. */
+/* `write` is the head of one of the structs above, kind and done set. MOTE_ELIMIT or MOTE_ECANCELLED: nothing was taken
+ * and done is not called. */
 MOTE_MUST_CHECK int mote_store_submit(struct mote_store_session *session, struct mote_store_write *write);
 
 /* --- changes --------------------------------------------------------------------------------------------------- */
@@ -278,7 +285,10 @@ enum mote_store_change_kind {
     MOTE_STORE_CHANGE_USER_CREATED,
     MOTE_STORE_CHANGE_USER_UPDATED,
     MOTE_STORE_CHANGE_USER_DELETED,
-    MOTE_STORE_CHANGE_USER_EPOCH,      /* tokens of user_id with an epoch below `epoch` are over */
+    MOTE_STORE_CHANGE_USER_EPOCH, /* tokens of user_id with an epoch below `epoch` are over, and so are its sessions:
+                                     disabled, deleted, password set by an administrator */
+    MOTE_STORE_CHANGE_USER_ROLES, /* the same for tokens, but the sessions live: the roles changed, a refresh gives a
+                                     token with the new ones. Also told by mote_store_load_revocations */
     MOTE_STORE_CHANGE_SESSION_REVOKED, /* session_id of user_id */
 };
 
@@ -293,12 +303,13 @@ struct mote_store_change {
 
 /* The number of the last commit: published before any of its answers leaves. Any thread, one atomic load. */
 uint64_t mote_store_commit_number(const struct mote_store *store);
-/* Copies up to `max` changes of commits after `*position` in order, and moves *position on. MOTE_ENOTFOUND when the oldest wanted
- * are not kept any more: start again from mote_store_load_revocations. Any thread. */
+/* Copies up to `max` changes of commits after `*position` in order, and moves *position on. MOTE_ENOTFOUND when the
+ * oldest wanted are not kept any more: start again from mote_store_load_revocations. Any thread. */
 MOTE_MUST_CHECK int mote_store_read_changes(struct mote_store *store, uint64_t *position, struct mote_store_change *out,
                                             size_t max, size_t *count);
-/* What ended access tokens since `since` (wall time): SESSION_REVOKED and USER_EPOCH changes from the store itself, handed to `each`.
- * *position gets the commit number they are complete up to. The session's thread; at start and after falling behind. */
+/* What ended access tokens since `since` (wall time): SESSION_REVOKED, USER_EPOCH and USER_ROLES changes from the store
+ * itself, handed to `each`. *position gets the commit number they are complete up to. The session's thread; at start
+ * and after falling behind. */
 MOTE_MUST_CHECK int mote_store_load_revocations(struct mote_store_session *session, int64_t since, uint64_t *position,
                                                 void (*each)(void *context, const struct mote_store_change *change),
                                                 void *context);

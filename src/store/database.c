@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening. The order matters:
+ *
+ *   1. The folder is resolved, so that two spellings of a path meet at one lock.
+ *   2. The lock file is taken by flock, which the kernel gives back when the process ends in any way. It is a file of
+ * its own because closing any descriptor of the database drops SQLite's locks on it in the whole process; for that
+ * reason nothing here opens the database itself, but for a new one that no connection knows yet.
+ *   3. A new database is made complete under another name and then renamed: at no moment, kill or power loss, is there
+ *      an empty or half-made file under the real name. So an empty file is never taken for a new store: somebody's data
+ *      was lost, and that must not look like success. The same holds for a log without its database.
+ *   4. Only a file with mote's application id is touched at all.
+ */
+#include "store/database.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/schema.h"
+
+#define SUFFIX_MAX 8u   /* of "-journal" and the other files beside the database */
+#define SHOWN_MAX  120u /* bytes of a path in a problem: its end tells more than its beginning */
+#define PID_MAX    24u
+
+/* --- telling --------------------------------------------------------------------------------------------------- */
+
+static const char *shown(const char *path)
+{
+    size_t length = strlen(path);
+    return length > SHOWN_MAX ? path + (length - SHOWN_MAX) : path;
+}
+
+/* One line: control characters of a path do not get through. */
+static int MOTE_PRINTF(3, 4) tell(char problem[MOTE_STORE_PROBLEM_MAX], int error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(problem, MOTE_STORE_PROBLEM_MAX, format, arguments);
+    va_end(arguments);
+    for (char *c = problem; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            *c = '?';
+        }
+    }
+    return error;
+}
+
+/* For a system call on the folder or a file in it. */
+static int tell_system(char *problem, int number, const char *what, const char *path)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+        return tell(problem, MOTE_ENOTFOUND, "sqlite: the folder of %s does not exist: create it", shown(path));
+    case EACCES:
+    case EPERM:
+        return tell(problem, MOTE_EACCESS,
+                    "sqlite: cannot %s %s: permission denied; the folder and its files must be "
+                    "writable for this user",
+                    what, shown(path));
+    case EROFS:
+        return tell(problem, MOTE_EREADONLY, "sqlite: cannot %s %s: the file system is read-only", what, shown(path));
+    case ENOSPC:
+    case EDQUOT:
+        return tell(problem, MOTE_EFULL, "sqlite: cannot %s %s: no space left: free some", what, shown(path));
+    default:
+        return tell(problem, MOTE_EIO, "sqlite: cannot %s %s: %s", what, shown(path), strerror(number));
+    }
+}
+
+/* For an error that a connection reported. */
+static int tell_error(char *problem, int error, const char *what, const struct mote_database *database)
+{
+    const char *path = shown(database->path);
+    switch (error) {
+    case MOTE_ECORRUPT:
+        return tell(problem, error, "sqlite: %s is damaged or no database: restore it from a backup", path);
+    case MOTE_EBUSY:
+        return tell(problem, error, "sqlite: %s is in use by another program: close that first", path);
+    case MOTE_EFULL:
+        return tell(problem, error, "sqlite: cannot %s %s: no space left: free some", what, path);
+    case MOTE_EACCESS:
+        return tell(problem, error, "sqlite: cannot %s %s: permission denied", what, path);
+    case MOTE_EREADONLY:
+        return tell(problem, error, "sqlite: cannot %s %s: it is read-only", what, path);
+    default:
+        return tell(problem, error, "sqlite: cannot %s %s: %s", what, path, mote_error_text(error));
+    }
+}
+
+/* --- names ----------------------------------------------------------------------------------------------------- */
+
+static void path_with(char out[PATH_MAX], const struct mote_database *database, const char *suffix)
+{
+    /* resolve() has left room for the suffix. */
+    (void)snprintf(out, PATH_MAX, "%.*s%s", (int)(PATH_MAX - SUFFIX_MAX - 1), database->path, suffix);
+}
+
+/* An existing file by its real name; a new one in its folder's real name. */
+static int resolve(struct mote_database *database, const char *path, char *problem)
+{
+    char folder_of[PATH_MAX];
+    char name_of[PATH_MAX];
+    char folder[PATH_MAX];
+    if (strlen(path) + SUFFIX_MAX >= PATH_MAX) {
+        return tell(problem, MOTE_EINVAL, "sqlite: the path is too long (%u bytes at most)", PATH_MAX - SUFFIX_MAX - 1);
+    }
+    if (realpath(path, database->path) == NULL) {
+        if (errno != ENOENT) {
+            return tell_system(problem, errno, "open", path);
+        }
+        (void)snprintf(folder_of, sizeof folder_of, "%s", path);
+        (void)snprintf(name_of, sizeof name_of, "%s", path);
+        const char *name = basename(name_of);
+        if (realpath(dirname(folder_of), folder) == NULL) {
+            return tell_system(problem, errno, "open", path);
+        }
+        const char *separator = strcmp(folder, "/") == 0 ? "" : "/";
+        if (strlen(folder) + strlen(name) + 1 >= sizeof database->path) {
+            return tell(problem, MOTE_EINVAL, "sqlite: the path is too long");
+        }
+        memcpy(database->path, folder, strlen(folder) + 1);
+        strcat(strcat(database->path, separator), name);
+    }
+    if (strlen(database->path) + SUFFIX_MAX >= PATH_MAX) {
+        return tell(problem, MOTE_EINVAL, "sqlite: the path is too long (%u bytes at most)", PATH_MAX - SUFFIX_MAX - 1);
+    }
+    return 0;
+}
+
+/* A folder of its own, in memory where the system has such a file system: WAL needs real files. */
+static int resolve_temporary(struct mote_database *database, char *problem)
+{
+    static const char *const folders[] = {"/dev/shm", "/tmp"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        (void)snprintf(database->path, sizeof database->path, "%s/mote-XXXXXX", folders[i]);
+        if (mkdtemp(database->path) != NULL) {
+            strcat(database->path, "/mote.db");
+            database->is_temporary = true;
+            return 0;
+        }
+    }
+    return tell_system(problem, errno, "make a temporary folder for", "memory:");
+}
+
+/* --- lock ------------------------------------------------------------------------------------------------------ */
+
+static int tell_locked(int lock, const struct mote_database *database, char *problem)
+{
+    char pid[PID_MAX] = "";
+    ssize_t length = pread(lock, pid, sizeof pid - 1, 0);
+    pid[length > 0 ? strspn(pid, "0123456789") : 0] = '\0';
+    if (pid[0] == '\0') {
+        return tell(problem, MOTE_EBUSY, "sqlite: %s is locked by another mote", shown(database->path));
+    }
+    return tell(problem, MOTE_EBUSY, "sqlite: %s is locked by another mote (pid %s)", shown(database->path), pid);
+}
+
+static int take_lock(struct mote_database *database, char *problem)
+{
+    char path[PATH_MAX];
+    path_with(path, database, ".lock");
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0) {
+        return tell_system(problem, errno, "open", path);
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        int result =
+            errno == EWOULDBLOCK ? tell_locked(lock, database, problem) : tell_system(problem, errno, "lock", path);
+        close(lock);
+        return result;
+    }
+    /* The number is for the message above only: without it, on a full disk, the lock is as good. */
+    char pid[PID_MAX];
+    int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(lock, 0) != 0 || pwrite(lock, pid, (size_t)length, 0) != length) {
+        (void)ftruncate(lock, 0);
+    }
+    database->lock = lock;
+    return 0;
+}
+
+/* --- birth ----------------------------------------------------------------------------------------------------- */
+
+static int sync_path(const char *path, int flags)
+{
+    int descriptor = open(path, flags | O_CLOEXEC);
+    if (descriptor < 0) {
+        return errno;
+    }
+    int number = fsync(descriptor) != 0 ? errno : 0;
+    close(descriptor);
+    return number;
+}
+
+static int fill_new(const char *path)
+{
+    sqlite3 *db = NULL;
+    char text[96];
+    /* Nobody sees the file before it is complete, so it needs neither a journal nor a sync before the one at the end.
+     */
+    snprintf(text, sizeof text, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA application_id = %d",
+             MOTE_SCHEMA_APPLICATION_ID);
+    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_exec(db, text, NULL, NULL, NULL);
+    }
+    if (code == SQLITE_OK) {
+        code = mote_schema_migrate(db, 0);
+    }
+    int error = mote_sqlite_error(db, code);
+    (void)sqlite3_close(db);
+    return error;
+}
+
+static int make_new(struct mote_database *database, char *problem)
+{
+    char fresh[PATH_MAX];
+    char folder[PATH_MAX];
+    path_with(fresh, database, ".new");
+    (void)unlink(fresh); /* of a process that was killed right here; the lock is ours */
+    int descriptor = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor < 0) {
+        return tell_system(problem, errno, "create", fresh);
+    }
+    close(descriptor);
+    int result = fill_new(fresh);
+    if (result != 0) {
+        (void)unlink(fresh);
+        return tell_error(problem, result, "create", database);
+    }
+    (void)snprintf(folder, sizeof folder, "%s", database->path);
+    int number = sync_path(fresh, O_RDWR);
+    if (number == 0 && rename(fresh, database->path) != 0) {
+        number = errno;
+    }
+    if (number == 0) {
+        number = sync_path(dirname(folder), O_RDONLY | O_DIRECTORY);
+    }
+    if (number != 0) {
+        (void)unlink(fresh);
+        return tell_system(problem, number, "create", database->path);
+    }
+    database->is_new = true;
+    return 0;
+}
+
+/* --- checks ---------------------------------------------------------------------------------------------------- */
+
+static int check_orphan(const struct mote_database *database, const char *suffix, char *problem)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    path_with(path, database, suffix);
+    if (lstat(path, &status) == 0 && status.st_size > 0) {
+        return tell(problem, MOTE_ECORRUPT,
+                    "sqlite: %s is missing but its %s is there: restore both from a backup, or "
+                    "remove that",
+                    shown(database->path), suffix);
+    }
+    return 0;
+}
+
+static void warn_of_mode(const struct mote_database *database, const struct stat *status, struct mote_log *log)
+{
+    if ((status->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        mote_log(log, MOTE_LOG_WARN, "store", "store.mode", "the database can be read by other users: chmod 600",
+                 mote_log_text("path", database->path));
+    }
+}
+
+/* Looks at the file without opening it; makes it when there is none. */
+static int look_at_file(struct mote_database *database, struct mote_log *log, char *problem)
+{
+    struct stat status;
+    if (stat(database->path, &status) != 0) {
+        if (errno != ENOENT) {
+            return tell_system(problem, errno, "open", database->path);
+        }
+        int result = check_orphan(database, "-wal", problem);
+        if (result == 0) {
+            result = check_orphan(database, "-journal", problem);
+        }
+        return result == 0 ? make_new(database, problem) : result;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return tell(problem, MOTE_ECORRUPT, "sqlite: %s is not a regular file", shown(database->path));
+    }
+    if (status.st_size == 0) {
+        return tell(problem, MOTE_ECORRUPT,
+                    "sqlite: %s is empty, which a store never is: restore it from a backup, or "
+                    "remove it to begin a new one",
+                    shown(database->path));
+    }
+    if (access(database->path, R_OK | W_OK) != 0) {
+        return tell_system(problem, errno, "write", database->path);
+    }
+    warn_of_mode(database, &status, log);
+    return 0;
+}
+
+static int check_version(const struct mote_database *database, sqlite3 *db, int64_t *version, char *problem)
+{
+    int64_t application = 0;
+    int result = mote_sqlite_query_int(db, "PRAGMA application_id", &application);
+    if (result == 0) {
+        result = mote_sqlite_query_int(db, "PRAGMA user_version", version);
+    }
+    if (result != 0) {
+        return tell_error(problem, result, "read", database);
+    }
+    if (application != MOTE_SCHEMA_APPLICATION_ID) {
+        return tell(problem, MOTE_ECORRUPT, "sqlite: %s is a database of another program", shown(database->path));
+    }
+    if (*version > MOTE_SCHEMA_VERSION) {
+        return tell(problem, MOTE_EVERSION,
+                    "sqlite: %s has schema version %lld, this mote knows %d: use the newer mote", shown(database->path),
+                    (long long)*version, MOTE_SCHEMA_VERSION);
+    }
+    if (*version < 0) {
+        return tell_error(problem, MOTE_ECORRUPT, "read", database);
+    }
+    return 0;
+}
+
+static int set_wal(sqlite3 *db)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    int error = MOTE_EIO;
+    if (code != SQLITE_ROW) {
+        error = mote_sqlite_error(db, code);
+    } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0) {
+        error = 0;
+    }
+    (void)sqlite3_finalize(statement);
+    return error;
+}
+
+static int open_writer(struct mote_database *database, struct mote_sqlite *writer, char *problem)
+{
+    int64_t version = 0;
+    int result = mote_sqlite_open(writer, database->path, MOTE_STATEMENT_OF_WRITER);
+    if (result != 0) {
+        return tell_error(problem, result, "open", database);
+    }
+    result = check_version(database, writer->db, &version, problem);
+    if (result != 0) {
+        return result;
+    }
+    result = set_wal(writer->db);
+    if (result == 0) {
+        result = mote_sqlite_error(writer->db, mote_schema_migrate(writer->db, (int)version));
+    }
+    if (result == 0) {
+        result = mote_sqlite_prepare(writer, MOTE_STATEMENT_OF_WRITER);
+    }
+    return result == 0 ? 0 : tell_error(problem, result, "open", database);
+}
+
+/* --- all ------------------------------------------------------------------------------------------------------- */
+
+int mote_database_open(struct mote_database *database, struct mote_sqlite *writer, const char *url,
+                       struct mote_log *log, char problem[MOTE_STORE_PROBLEM_MAX])
+{
+    static const char scheme[] = "sqlite:";
+    *database = (struct mote_database){.lock = -1};
+    *writer = (struct mote_sqlite){.db = NULL};
+    problem[0] = '\0';
+    int result = 0;
+    if (strcmp(url, "memory:") == 0) {
+        result = resolve_temporary(database, problem);
+    } else if (strncmp(url, scheme, sizeof scheme - 1) == 0 && url[sizeof scheme - 1] != '\0') {
+        result = resolve(database, url + sizeof scheme - 1, problem);
+    } else {
+        /* Not shown: a URL may hold a password. */
+        result = tell(problem, MOTE_EINVAL, "store: the URL must be sqlite:PATH or memory:");
+    }
+    if (result == 0) {
+        result = take_lock(database, problem);
+    }
+    if (result == 0) {
+        result = look_at_file(database, log, problem);
+    }
+    if (result == 0) {
+        result = open_writer(database, writer, problem);
+    }
+    if (result != 0) {
+        mote_sqlite_close(writer);
+        mote_database_close(database);
+    }
+    return result;
+}
+
+void mote_database_close(struct mote_database *database)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    char path[PATH_MAX];
+    if (database->is_temporary) {
+        for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+            path_with(path, database, suffixes[i]);
+            (void)unlink(path);
+        }
+        (void)snprintf(path, sizeof path, "%s", database->path);
+        (void)rmdir(dirname(path));
+        database->is_temporary = false;
+    }
+    if (database->lock >= 0) {
+        close(database->lock);
+        database->lock = -1;
+    }
+}
+
+int64_t mote_database_size(const struct mote_database *database)
+{
+    struct stat status;
+    return stat(database->path, &status) == 0 ? (int64_t)status.st_size : 0;
+}

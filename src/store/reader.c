@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads. The number of the last commit is taken before the transaction begins: what the transaction sees is at least
+ * that new. A later read compares it with the number now; after any commit the transaction is opened anew.
+ */
+#include "store/reader.h"
+
+#include <string.h>
+
+int mote_reader_open(struct mote_reader *reader, const char *path, const struct mote_changes *changes)
+{
+    *reader = (struct mote_reader){.path = path, .changes = changes};
+    int result = mote_sqlite_open(&reader->sqlite, path, MOTE_STATEMENT_OF_READER);
+    if (result == 0) {
+        result = mote_sqlite_prepare(&reader->sqlite, MOTE_STATEMENT_OF_READER);
+    }
+    if (result != 0) {
+        mote_sqlite_close(&reader->sqlite);
+    }
+    return result;
+}
+
+void mote_reader_close(struct mote_reader *reader)
+{
+    mote_reader_end_turn(reader);
+    mote_sqlite_close(&reader->sqlite);
+}
+
+void mote_reader_end_turn(struct mote_reader *reader)
+{
+    if (!reader->in_turn) {
+        return;
+    }
+    reader->in_turn = false;
+    if (mote_sqlite_run(&reader->sqlite, mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_COMMIT)) != 0) {
+        reader->is_doubtful = true;
+    }
+}
+
+static int begin_turn(struct mote_reader *reader)
+{
+    uint64_t number = mote_changes_number(reader->changes);
+    if (reader->in_turn && reader->number == number) {
+        return 0;
+    }
+    mote_reader_end_turn(reader);
+    if (reader->is_doubtful) {
+        mote_sqlite_close(&reader->sqlite);
+        int result = mote_reader_open(reader, reader->path, reader->changes);
+        if (result != 0) {
+            reader->is_doubtful = true;
+            return result;
+        }
+    }
+    int result = mote_sqlite_run(&reader->sqlite, mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_BEGIN));
+    reader->in_turn = result == 0;
+    reader->number = number;
+    return result;
+}
+
+/* After an error the transaction and the cached pages are not to be trusted. */
+static int end_read(struct mote_reader *reader, int result)
+{
+    if (result != 0 && result != MOTE_ENOTFOUND) {
+        mote_reader_end_turn(reader);
+        reader->is_doubtful = true;
+    }
+    return result;
+}
+
+int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user *read)
+{
+    int result = begin_turn(reader);
+    if (result != 0) {
+        return end_read(reader, result);
+    }
+    sqlite3_stmt *statement = NULL;
+    switch (read->key) {
+    case MOTE_STORE_BY_ID:
+        statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_GET_USER_BY_ID);
+        mote_sqlite_bind_bytes(statement, 1, read->id, sizeof read->id);
+        break;
+    case MOTE_STORE_BY_USERNAME:
+        statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_GET_USER_BY_USERNAME);
+        mote_sqlite_bind_text(statement, 1, read->text);
+        break;
+    case MOTE_STORE_BY_EMAIL:
+        statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_GET_USER_BY_EMAIL);
+        mote_sqlite_bind_text(statement, 1, read->text);
+        break;
+    }
+    return end_read(reader, mote_sqlite_get_user(&reader->sqlite, statement, &read->user));
+}
+
+/* Without an `after`, the bounds are values that nothing lies beyond: a blob comes after every text. */
+static sqlite3_stmt *bind_list(struct mote_reader *reader, const struct mote_store_list_users *read)
+{
+    static const uint8_t after_every_id[17] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                               0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    enum mote_statement name = MOTE_STATEMENT_LIST_BY_CREATE_TIME;
+    switch (read->order) {
+    case MOTE_STORE_ORDER_CREATE_TIME:
+        name = read->descending ? MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING : MOTE_STATEMENT_LIST_BY_CREATE_TIME;
+        break;
+    case MOTE_STORE_ORDER_USERNAME:
+        name = read->descending ? MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING : MOTE_STATEMENT_LIST_BY_USERNAME;
+        break;
+    }
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, name);
+    if (read->order == MOTE_STORE_ORDER_CREATE_TIME) {
+        int64_t outermost = read->descending ? INT64_MAX : INT64_MIN;
+        mote_sqlite_bind_int(statement, 1, read->has_after ? read->after.create_time : outermost);
+        if (read->has_after) {
+            mote_sqlite_bind_bytes(statement, 2, read->after.id, sizeof read->after.id);
+        } else {
+            mote_sqlite_bind_bytes(statement, 2, after_every_id, read->descending ? sizeof after_every_id : 0);
+        }
+    } else if (read->has_after) {
+        mote_sqlite_bind_text(statement, 1, read->after.username);
+    } else if (read->descending) {
+        mote_sqlite_bind_bytes(statement, 1, after_every_id, sizeof after_every_id);
+    } else {
+        mote_sqlite_bind_text(statement, 1, "");
+    }
+    mote_sqlite_bind_int(statement, 3, (int64_t)read->limit + 1);
+    return statement;
+}
+
+static int list_rows(struct mote_reader *reader, struct mote_store_list_users *read)
+{
+    sqlite3_stmt *statement = bind_list(reader, read);
+    struct mote_user user;
+    uint32_t rows = 0;
+    int result = mote_sqlite_step(&reader->sqlite, statement);
+    while (result == 1) {
+        if (rows == read->limit) {
+            read->more = true;
+            result = 0;
+            break;
+        }
+        result = mote_sqlite_column_user(statement, &user, false);
+        if (result == 0) {
+            rows++;
+            read->row(read, &user);
+            result = mote_sqlite_step(&reader->sqlite, statement);
+        }
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+static int count_users(struct mote_reader *reader, int64_t *total)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_COUNT_USERS);
+    int result = mote_sqlite_step(&reader->sqlite, statement);
+    if (result == 1) {
+        *total = sqlite3_column_int64(statement, 0);
+        result = 0;
+    } else if (result == 0) {
+        result = MOTE_ECORRUPT;
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+int mote_reader_list_users(struct mote_reader *reader, struct mote_store_list_users *read)
+{
+    read->more = false;
+    read->total = 0;
+    int result = begin_turn(reader);
+    if (result == 0) {
+        result = count_users(reader, &read->total);
+    }
+    if (result == 0) {
+        result = list_rows(reader, read);
+    }
+    return end_read(reader, result);
+}
+
+int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_session *read)
+{
+    int result = begin_turn(reader);
+    int64_t revoke_time = 0;
+    if (result == 0) {
+        result = mote_sqlite_get_session(&reader->sqlite, read->id, &read->record, &revoke_time);
+    }
+    read->revoked = revoke_time != 0;
+    return end_read(reader, result);
+}
+
+int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_refresh *read)
+{
+    struct mote_sqlite_refresh refresh;
+    int result = begin_turn(reader);
+    if (result == 0) {
+        result = mote_sqlite_get_refresh(&reader->sqlite, read->hash, &refresh);
+    }
+    if (result == 0) {
+        memcpy(read->kid, refresh.kid, sizeof read->kid);
+    }
+    return end_read(reader, result);
+}
+
+static int load_sessions(struct mote_reader *reader, const struct mote_reader_revocations *read)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_REVOKED_SESSIONS);
+    mote_sqlite_bind_int(statement, 1, read->since);
+    int result = mote_sqlite_step(&reader->sqlite, statement);
+    while (result == 1) {
+        struct mote_store_change change = {
+            .commit = read->position,
+            .kind = MOTE_STORE_CHANGE_SESSION_REVOKED,
+            .time = sqlite3_column_int64(statement, 2),
+        };
+        result = mote_sqlite_column_bytes(statement, 0, change.session_id, sizeof change.session_id);
+        if (result == 0) {
+            result = mote_sqlite_column_bytes(statement, 1, change.user_id, sizeof change.user_id);
+        }
+        if (result == 0) {
+            read->each(read->context, &change);
+            result = mote_sqlite_step(&reader->sqlite, statement);
+        }
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+static int load_epochs(struct mote_reader *reader, const struct mote_reader_revocations *read)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_RAISED_EPOCHS);
+    mote_sqlite_bind_int(statement, 1, read->since);
+    int result = mote_sqlite_step(&reader->sqlite, statement);
+    while (result == 1) {
+        struct mote_store_change change = {
+            .commit = read->position,
+            .kind = MOTE_STORE_CHANGE_USER_EPOCH,
+            .epoch = (uint64_t)sqlite3_column_int64(statement, 1),
+            .time = sqlite3_column_int64(statement, 2),
+        };
+        result = mote_sqlite_column_bytes(statement, 0, change.user_id, sizeof change.user_id);
+        if (result == 0) {
+            read->each(read->context, &change);
+            result = mote_sqlite_step(&reader->sqlite, statement);
+        }
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+int mote_reader_load_revocations(struct mote_reader *reader, struct mote_reader_revocations *read)
+{
+    int result = begin_turn(reader);
+    if (result == 0) {
+        read->position = reader->number;
+        result = load_sessions(reader, read);
+    }
+    if (result == 0) {
+        result = load_epochs(reader, read);
+    }
+    return end_read(reader, result);
+}

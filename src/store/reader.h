@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session's reading side: one connection and the read transaction of the present loop turn. Never allocates after it
+ * has been opened, but for what SQLite needs. Used by one thread.
+ */
+#ifndef MOTE_STORE_READER_H
+#define MOTE_STORE_READER_H
+
+#include "store/changes.h"
+#include "store/sqlite.h"
+
+struct mote_reader {
+    struct mote_sqlite sqlite;
+    const char *path;
+    const struct mote_changes *changes;
+    bool in_turn;     /* a read transaction is open */
+    bool is_doubtful; /* after an error: opened anew before the next read */
+    uint64_t number;  /* of the last commit that the open transaction sees at least */
+};
+
+/* Borrows `path` and `changes` until close. */
+MOTE_MUST_CHECK int mote_reader_open(struct mote_reader *reader, const char *path, const struct mote_changes *changes);
+void mote_reader_close(struct mote_reader *reader);
+void mote_reader_end_turn(struct mote_reader *reader);
+
+/* As the functions of the same name in store.h, with the result returned instead of `done` called. */
+MOTE_MUST_CHECK int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user *read);
+MOTE_MUST_CHECK int mote_reader_list_users(struct mote_reader *reader, struct mote_store_list_users *read);
+MOTE_MUST_CHECK int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_session *read);
+MOTE_MUST_CHECK int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_refresh *read);
+
+struct mote_reader_revocations {
+    int64_t since;
+    uint64_t position; /* the answer */
+    void (*each)(void *context, const struct mote_store_change *change);
+    void *context;
+};
+
+MOTE_MUST_CHECK int mote_reader_load_revocations(struct mote_reader *reader, struct mote_reader_revocations *read);
+
+#endif

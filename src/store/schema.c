@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The schema. A step is never changed after a release; a new version is a new step at the end.
+ *
+ * All keys are 16 or 32 bytes that come from outside, so the tables have no row ids: one look-up finds the row. STRICT
+ * tables refuse values of another type. A partial index keeps what is rare (revoked sessions, administrators) in a few
+ * pages. Times are nanoseconds since 1970, 0 is never.
+ */
+#include "store/schema.h"
+
+#include <stdio.h>
+
+/* Entry n leads from version n to n + 1. */
+static const char *const steps[MOTE_SCHEMA_VERSION] = {
+    "CREATE TABLE users ("
+    " id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),"
+    " username TEXT NOT NULL,"
+    " email TEXT NOT NULL,"
+    " display_name TEXT NOT NULL,"
+    " roles INTEGER NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " email_verified INTEGER NOT NULL,"
+    " password_change_required INTEGER NOT NULL,"
+    " create_time INTEGER NOT NULL,"
+    " update_time INTEGER NOT NULL,"
+    " last_login_time INTEGER NOT NULL DEFAULT 0,"
+    " epoch INTEGER NOT NULL DEFAULT 1,"
+    " epoch_time INTEGER NOT NULL DEFAULT 0,"
+    " version INTEGER NOT NULL DEFAULT 1,"
+    " password_hash TEXT NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX users_username ON users (username);"
+    "CREATE UNIQUE INDEX users_email ON users (email COLLATE NOCASE) WHERE email <> '';"
+    "CREATE INDEX users_create_time ON users (create_time);"
+    "CREATE INDEX users_epoch_time ON users (epoch_time) WHERE epoch_time > 0;"
+    "CREATE INDEX users_administrators ON users (id) WHERE state = 1 AND (roles & 4) <> 0;"
+
+    "CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO counters (name, value) VALUES ('users', 0), ('probes', 0);"
+    "CREATE TRIGGER users_inserted AFTER INSERT ON users BEGIN"
+    " UPDATE counters SET value = value + 1 WHERE name = 'users'; END;"
+    "CREATE TRIGGER users_deleted AFTER DELETE ON users BEGIN"
+    " UPDATE counters SET value = value - 1 WHERE name = 'users'; END;"
+
+    "CREATE TABLE sessions ("
+    " id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),"
+    " user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,"
+    " create_time INTEGER NOT NULL,"
+    " last_use_time INTEGER NOT NULL,"
+    " expire_time INTEGER NOT NULL,"
+    " revoke_time INTEGER NOT NULL DEFAULT 0,"
+    " user_agent TEXT NOT NULL,"
+    " peer_address TEXT NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX sessions_user_id ON sessions (user_id);"
+    "CREATE INDEX sessions_expire_time ON sessions (expire_time);"
+    "CREATE INDEX sessions_revoke_time ON sessions (revoke_time) WHERE revoke_time > 0;"
+
+    "CREATE TABLE refresh_tokens ("
+    " hash BLOB NOT NULL PRIMARY KEY CHECK (length(hash) = 32),"
+    " session_id BLOB NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,"
+    " parent BLOB,"
+    " kid TEXT NOT NULL,"
+    " create_time INTEGER NOT NULL,"
+    " expire_time INTEGER NOT NULL,"
+    " use_time INTEGER NOT NULL DEFAULT 0"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX refresh_tokens_session_id ON refresh_tokens (session_id);"
+    "CREATE INDEX refresh_tokens_expire_time ON refresh_tokens (expire_time);",
+};
+
+static int run_step(sqlite3 *db, int version)
+{
+    int code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (code != SQLITE_OK) {
+        return code;
+    }
+    code = sqlite3_exec(db, steps[version], NULL, NULL, NULL);
+    if (code == SQLITE_OK) {
+        char text[64];
+        snprintf(text, sizeof text, "PRAGMA user_version = %d; COMMIT", version + 1);
+        code = sqlite3_exec(db, text, NULL, NULL, NULL);
+    }
+    if (code != SQLITE_OK && sqlite3_get_autocommit(db) == 0) {
+        /* The error that counts is the one above. */
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return code;
+}
+
+int mote_schema_migrate(sqlite3 *db, int version)
+{
+    for (; version < MOTE_SCHEMA_VERSION; version++) {
+        int code = run_step(db, version);
+        if (code != SQLITE_OK) {
+            return code;
+        }
+    }
+    return SQLITE_OK;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables, as steps from one schema version to the next. docs/store.md describes them. */
+#ifndef MOTE_STORE_SCHEMA_H
+#define MOTE_STORE_SCHEMA_H
+
+#include <sqlite3.h>
+
+#include "base/error.h"
+
+/* PRAGMA application_id of a store of mote: "mote". */
+#define MOTE_SCHEMA_APPLICATION_ID 0x6d6f7465
+/* PRAGMA user_version that this program writes. */
+#define MOTE_SCHEMA_VERSION 1
+
+/* Brings the database from `version` (0: empty) to MOTE_SCHEMA_VERSION, each step in a transaction of its own. Returns
+ * an SQLite result code. */
+MOTE_MUST_CHECK int mote_schema_migrate(sqlite3 *db, int version);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections. The write-ahead log has a bug in all releases before 3.51.3 that can corrupt the file when two
+ * connections write or checkpoint: only the writer's does either, a reader neither checkpoints when it commits nor when
+ * it closes. Memory-mapped reading stays off: a bad sector or a truncated file must be an error code, not a signal.
+ */
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#define READER_BUSY_MS   50  /* an event loop waits at most that long for another program's lock */
+#define WRITER_BUSY_MS   250 /* the writer has its own thread */
+#define PAGE_CACHE_KIB   256
+#define COLUMNS_OF_USERS 14
+
+static void set_up_once(void)
+{
+    /* Memory statistics cost a lock shared by all threads for every allocation. Refused when the library is in use
+     * already, which costs speed only. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+void mote_sqlite_set_up(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up_once);
+}
+
+static int of_system_error(int number, int fallback)
+{
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+        return MOTE_EFULL;
+    case EROFS:
+        return MOTE_EREADONLY;
+    case EACCES:
+    case EPERM:
+        return MOTE_EACCESS;
+    case ENOMEM:
+        return MOTE_ENOMEM;
+    default:
+        return fallback;
+    }
+}
+
+int mote_sqlite_error(sqlite3 *db, int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_OK:
+        return 0;
+    case SQLITE_NOMEM:
+        return MOTE_ENOMEM;
+    case SQLITE_FULL:
+        return MOTE_EFULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return MOTE_EBUSY;
+    case SQLITE_READONLY:
+        return MOTE_EREADONLY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+        return MOTE_ECORRUPT;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        return of_system_error(db != NULL ? sqlite3_system_errno(db) : 0, MOTE_EIO);
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return MOTE_EACCESS;
+    case SQLITE_INTERRUPT:
+        return MOTE_ECANCELLED;
+    default:
+        return MOTE_EINTERNAL;
+    }
+}
+
+static int configure(sqlite3 *db, enum mote_statement_role role)
+{
+    static const struct {
+        int option;
+        int value;
+    } options[] = {
+        {SQLITE_DBCONFIG_DEFENSIVE, 1},   {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0}, {SQLITE_DBCONFIG_DQS_DML, 0},
+        {SQLITE_DBCONFIG_DQS_DDL, 0},     {SQLITE_DBCONFIG_ENABLE_FKEY, 1},    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 1},
+        {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        int code = sqlite3_db_config(db, options[i].option, options[i].value, (int *)NULL);
+        if (code != SQLITE_OK) {
+            return code;
+        }
+    }
+    int code = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, role == MOTE_STATEMENT_OF_READER, (int *)NULL);
+    if (code != SQLITE_OK) {
+        return code;
+    }
+    code = sqlite3_busy_timeout(db, role == MOTE_STATEMENT_OF_READER ? READER_BUSY_MS : WRITER_BUSY_MS);
+    if (code != SQLITE_OK) {
+        return code;
+    }
+    (void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    (void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+    return sqlite3_exec(db,
+                        "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 0;"
+                        "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -256",
+                        NULL, NULL, NULL);
+}
+
+int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_statement_role role)
+{
+    *sqlite = (struct mote_sqlite){.db = NULL};
+    int code = sqlite3_open_v2(
+        path, &sqlite->db,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
+    if (code == SQLITE_OK) {
+        code = configure(sqlite->db, role);
+    }
+    if (code != SQLITE_OK) {
+        int error = mote_sqlite_error(sqlite->db, code);
+        mote_sqlite_close(sqlite);
+        return error;
+    }
+    return 0;
+}
+
+int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role role)
+{
+    for (int i = 0; i < MOTE_STATEMENT_COUNT; i++) {
+        enum mote_statement name = (enum mote_statement)i;
+        if ((mote_statement_roles(name) & (unsigned)role) == 0) {
+            continue;
+        }
+        int code = sqlite3_prepare_v3(sqlite->db, mote_statement_text(name), -1, SQLITE_PREPARE_PERSISTENT,
+                                      &sqlite->statements[i], NULL);
+        if (code != SQLITE_OK) {
+            int error = mote_sqlite_error(sqlite->db, code);
+            /* The texts are constant and known to be right: what is missing is missing in the file. */
+            return code == SQLITE_ERROR ? MOTE_ECORRUPT : error;
+        }
+    }
+    return 0;
+}
+
+void mote_sqlite_close(struct mote_sqlite *sqlite)
+{
+    for (int i = 0; i < MOTE_STATEMENT_COUNT; i++) {
+        /* The result repeats the error of the statement's last step. */
+        (void)sqlite3_finalize(sqlite->statements[i]);
+        sqlite->statements[i] = NULL;
+    }
+    /* With no statement left it cannot be refused. */
+    (void)sqlite3_close(sqlite->db);
+    sqlite->db = NULL;
+}
+
+int mote_sqlite_query_int(sqlite3 *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    int error = 0;
+    if (code == SQLITE_ROW) {
+        *out = sqlite3_column_int64(statement, 0);
+    } else {
+        error = code == SQLITE_DONE ? MOTE_ENOTFOUND : mote_sqlite_error(db, code);
+    }
+    (void)sqlite3_finalize(statement);
+    return error;
+}
+
+void mote_sqlite_bind_bytes(sqlite3_stmt *statement, int parameter, const uint8_t *bytes, size_t length)
+{
+    (void)sqlite3_bind_blob(statement, parameter, bytes, (int)length, SQLITE_STATIC);
+}
+
+void mote_sqlite_bind_text(sqlite3_stmt *statement, int parameter, const char *text)
+{
+    (void)sqlite3_bind_text(statement, parameter, text, -1, SQLITE_STATIC);
+}
+
+void mote_sqlite_bind_int(sqlite3_stmt *statement, int parameter, int64_t value)
+{
+    (void)sqlite3_bind_int64(statement, parameter, value);
+}
+
+int mote_sqlite_step(struct mote_sqlite *sqlite, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        return 1;
+    }
+    return code == SQLITE_DONE ? 0 : mote_sqlite_error(sqlite->db, code);
+}
+
+void mote_sqlite_reset(sqlite3_stmt *statement)
+{
+    /* The result repeats the error of the last step. */
+    (void)sqlite3_reset(statement);
+}
+
+int mote_sqlite_run(struct mote_sqlite *sqlite, sqlite3_stmt *statement)
+{
+    int result = mote_sqlite_step(sqlite, statement);
+    while (result == 1) {
+        result = mote_sqlite_step(sqlite, statement);
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+int mote_sqlite_column_bytes(sqlite3_stmt *statement, int column, uint8_t *out, size_t length)
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+    if (bytes == NULL || (size_t)sqlite3_column_bytes(statement, column) != length) {
+        return MOTE_ECORRUPT;
+    }
+    memcpy(out, bytes, length);
+    return 0;
+}
+
+int mote_sqlite_column_text(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+    /* As bytes: asking for text would copy it to append a NUL. */
+    const void *bytes = sqlite3_column_blob(statement, column);
+    size_t length = (size_t)sqlite3_column_bytes(statement, column);
+    if (length >= size || (length > 0 && (bytes == NULL || memchr(bytes, 0, length) != NULL))) {
+        return MOTE_ECORRUPT;
+    }
+    if (length > 0) {
+        memcpy(out, bytes, length);
+    }
+    out[length] = '\0';
+    return 0;
+}
+
+static int column_user_texts(sqlite3_stmt *statement, struct mote_user *user, bool hash)
+{
+    user->password_hash[0] = '\0';
+    int result = mote_sqlite_column_bytes(statement, 0, user->id, sizeof user->id);
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 1, user->username, sizeof user->username);
+    }
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 2, user->email, sizeof user->email);
+    }
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 3, user->display_name, sizeof user->display_name);
+    }
+    if (result == 0 && hash) {
+        result =
+            mote_sqlite_column_text(statement, COLUMNS_OF_USERS - 1, user->password_hash, sizeof user->password_hash);
+    }
+    return result;
+}
+
+int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user, bool hash)
+{
+    int result = column_user_texts(statement, user, hash);
+    if (result != 0) {
+        return result;
+    }
+    int64_t state = sqlite3_column_int64(statement, 5);
+    if (state != MOTE_USER_ACTIVE && state != MOTE_USER_DISABLED) {
+        return MOTE_ECORRUPT;
+    }
+    user->roles = (uint32_t)sqlite3_column_int64(statement, 4);
+    user->state = (enum mote_user_state)state;
+    user->email_verified = sqlite3_column_int(statement, 6) != 0;
+    user->password_change_required = sqlite3_column_int(statement, 7) != 0;
+    user->create_time = sqlite3_column_int64(statement, 8);
+    user->update_time = sqlite3_column_int64(statement, 9);
+    user->last_login_time = sqlite3_column_int64(statement, 10);
+    user->epoch = (uint64_t)sqlite3_column_int64(statement, 11);
+    user->version = (uint64_t)sqlite3_column_int64(statement, 12);
+    return 0;
+}
+
+int mote_sqlite_get_user(struct mote_sqlite *sqlite, sqlite3_stmt *statement, struct mote_user *user)
+{
+    int result = mote_sqlite_step(sqlite, statement);
+    if (result == 1) {
+        result = mote_sqlite_column_user(statement, user, true);
+    } else if (result == 0) {
+        result = MOTE_ENOTFOUND;
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+static int column_session(sqlite3_stmt *statement, struct mote_store_session_record *record, int64_t *revoke_time)
+{
+    record->create_time = sqlite3_column_int64(statement, 2);
+    record->last_use_time = sqlite3_column_int64(statement, 3);
+    record->expire_time = sqlite3_column_int64(statement, 4);
+    *revoke_time = sqlite3_column_int64(statement, 7);
+    int result = mote_sqlite_column_bytes(statement, 0, record->id, sizeof record->id);
+    if (result == 0) {
+        result = mote_sqlite_column_bytes(statement, 1, record->user_id, sizeof record->user_id);
+    }
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 5, record->user_agent, sizeof record->user_agent);
+    }
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 6, record->peer_address, sizeof record->peer_address);
+    }
+    return result;
+}
+
+int mote_sqlite_get_session(struct mote_sqlite *sqlite, const uint8_t id[16], struct mote_store_session_record *record,
+                            int64_t *revoke_time)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(sqlite, MOTE_STATEMENT_GET_SESSION);
+    mote_sqlite_bind_bytes(statement, 1, id, 16);
+    int result = mote_sqlite_step(sqlite, statement);
+    if (result == 1) {
+        result = column_session(statement, record, revoke_time);
+    } else if (result == 0) {
+        result = MOTE_ENOTFOUND;
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+static int column_refresh(sqlite3_stmt *statement, struct mote_sqlite_refresh *refresh)
+{
+    refresh->has_parent = sqlite3_column_type(statement, 1) != SQLITE_NULL;
+    refresh->expire_time = sqlite3_column_int64(statement, 3);
+    refresh->use_time = sqlite3_column_int64(statement, 4);
+    int result = mote_sqlite_column_bytes(statement, 0, refresh->session_id, sizeof refresh->session_id);
+    if (result == 0 && refresh->has_parent) {
+        result = mote_sqlite_column_bytes(statement, 1, refresh->parent, sizeof refresh->parent);
+    }
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 2, refresh->kid, sizeof refresh->kid);
+    }
+    return result;
+}
+
+int mote_sqlite_get_refresh(struct mote_sqlite *sqlite, const uint8_t hash[32], struct mote_sqlite_refresh *refresh)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(sqlite, MOTE_STATEMENT_GET_REFRESH);
+    mote_sqlite_bind_bytes(statement, 1, hash, 32);
+    int result = mote_sqlite_step(sqlite, statement);
+    if (result == 1) {
+        result = column_refresh(statement, refresh);
+    } else if (result == 0) {
+        result = MOTE_ENOTFOUND;
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}

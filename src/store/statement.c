@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of statements. Parameters are numbered in the order of the text. A limit is always a parameter, a literal
+ * condition repeats the one of a partial index word for word, so that the planner takes the index.
+ */
+#include "store/statement.h"
+
+/* In the order that mote_sqlite_column_user reads. */
+#define USER_COLUMNS                                                                                                   \
+    "id, username, email, display_name, roles, state, email_verified, password_change_required, create_time, "         \
+    "update_time, last_login_time, epoch, version, password_hash"
+
+#define READER MOTE_STATEMENT_OF_READER
+#define WRITER MOTE_STATEMENT_OF_WRITER
+
+static const struct {
+    unsigned roles;
+    const char *text;
+} statements[MOTE_STATEMENT_COUNT] = {
+    [MOTE_STATEMENT_BEGIN] = {READER, "BEGIN"},
+    [MOTE_STATEMENT_BEGIN_IMMEDIATE] = {WRITER, "BEGIN IMMEDIATE"},
+    [MOTE_STATEMENT_COMMIT] = {READER | WRITER, "COMMIT"},
+    [MOTE_STATEMENT_ROLLBACK] = {READER | WRITER, "ROLLBACK"},
+    [MOTE_STATEMENT_GET_USER_BY_ID] = {READER | WRITER, "SELECT " USER_COLUMNS " FROM users WHERE id = ?1"},
+    [MOTE_STATEMENT_GET_USER_BY_USERNAME] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE username = ?1"},
+    [MOTE_STATEMENT_GET_USER_BY_EMAIL] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE email = ?1 COLLATE NOCASE "
+                                                  "AND email <> ''"},
+    [MOTE_STATEMENT_LIST_BY_CREATE_TIME] = {READER, "SELECT " USER_COLUMNS " FROM users "
+                                                    "WHERE (create_time, id) > (?1, ?2) "
+                                                    "ORDER BY create_time, id LIMIT ?3"},
+    [MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING] = {READER, "SELECT " USER_COLUMNS " FROM users "
+                                                               "WHERE (create_time, id) < (?1, ?2) "
+                                                               "ORDER BY create_time DESC, id DESC LIMIT ?3"},
+    [MOTE_STATEMENT_LIST_BY_USERNAME] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE username > ?1 "
+                                                 "ORDER BY username LIMIT ?3"},
+    [MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE username < ?1 "
+                                                            "ORDER BY username DESC LIMIT ?3"},
+    [MOTE_STATEMENT_COUNT_USERS] = {READER, "SELECT value FROM counters WHERE name = 'users'"},
+    [MOTE_STATEMENT_GET_SESSION] = {READER | WRITER, "SELECT id, user_id, create_time, last_use_time, expire_time, "
+                                                     "user_agent, peer_address, revoke_time FROM sessions "
+                                                     "WHERE id = ?1"},
+    [MOTE_STATEMENT_GET_REFRESH] = {READER | WRITER, "SELECT session_id, parent, kid, expire_time, use_time "
+                                                     "FROM refresh_tokens WHERE hash = ?1"},
+    [MOTE_STATEMENT_REVOKED_SESSIONS] = {READER, "SELECT id, user_id, revoke_time FROM sessions "
+                                                 "WHERE revoke_time > 0 AND revoke_time >= ?1"},
+    [MOTE_STATEMENT_RAISED_EPOCHS] = {READER, "SELECT id, epoch, epoch_time FROM users "
+                                              "WHERE epoch_time > 0 AND epoch_time >= ?1"},
+    [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
+    [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
+    [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "
+                                            "AND id <> ?2"},
+    [MOTE_STATEMENT_INSERT_USER] = {WRITER, "INSERT INTO users (" USER_COLUMNS ") "
+                                            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+    [MOTE_STATEMENT_UPDATE_USER] = {WRITER, "UPDATE users SET username = ?2, email = ?3, display_name = ?4, "
+                                            "roles = ?5, email_verified = ?6, update_time = ?7, version = ?8, "
+                                            "epoch_time = CASE WHEN epoch = ?9 THEN epoch_time ELSE ?7 END, "
+                                            "epoch = ?9 WHERE id = ?1"},
+    [MOTE_STATEMENT_COUNT_ADMINISTRATORS] = {WRITER, "SELECT count(*) FROM (SELECT 1 FROM users "
+                                                     "WHERE state = 1 AND (roles & 4) <> 0 LIMIT 2)"},
+    [MOTE_STATEMENT_INSERT_SESSION] = {WRITER, "INSERT INTO sessions (id, user_id, create_time, last_use_time, "
+                                               "expire_time, user_agent, peer_address) "
+                                               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+    [MOTE_STATEMENT_TOUCH_SESSION] = {WRITER, "UPDATE sessions SET last_use_time = ?2 WHERE id = ?1"},
+    [MOTE_STATEMENT_TOUCH_LOGIN] = {WRITER, "UPDATE users SET last_login_time = ?2 WHERE id = ?1"},
+    [MOTE_STATEMENT_INSERT_REFRESH] = {WRITER, "INSERT INTO refresh_tokens (hash, session_id, parent, kid, "
+                                               "create_time, expire_time) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
+    [MOTE_STATEMENT_USE_REFRESH] = {WRITER, "UPDATE refresh_tokens SET use_time = ?2 WHERE hash = ?1 "
+                                            "AND use_time = 0"},
+    [MOTE_STATEMENT_REVOKE_ONE] = {WRITER, "UPDATE sessions SET revoke_time = ?1 WHERE id = ?3 AND revoke_time = 0 "
+                                           "AND expire_time > ?1 RETURNING id, user_id"},
+    [MOTE_STATEMENT_REVOKE_OTHERS] = {WRITER, "UPDATE sessions SET revoke_time = ?1 WHERE user_id = ?2 AND id <> ?3 "
+                                              "AND revoke_time = 0 AND expire_time > ?1 RETURNING id, user_id"},
+    [MOTE_STATEMENT_REVOKE_ALL] = {WRITER, "UPDATE sessions SET revoke_time = ?1 WHERE user_id = ?2 "
+                                           "AND revoke_time = 0 AND expire_time > ?1 RETURNING id, user_id"},
+    [MOTE_STATEMENT_DELETE_REFRESH] = {WRITER, "DELETE FROM refresh_tokens WHERE hash IN "
+                                               "(SELECT hash FROM refresh_tokens WHERE expire_time < ?1 LIMIT ?2)"},
+    [MOTE_STATEMENT_DELETE_SESSIONS] = {WRITER, "DELETE FROM sessions WHERE id IN "
+                                                "(SELECT id FROM sessions WHERE expire_time < ?1 LIMIT ?2)"},
+    [MOTE_STATEMENT_PROBE] = {WRITER, "UPDATE counters SET value = value + 1 WHERE name = 'probes'"},
+};
+
+const char *mote_statement_text(enum mote_statement statement)
+{
+    return statements[statement].text;
+}
+
+unsigned mote_statement_roles(enum mote_statement statement)
+{
+    return statements[statement].roles;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every SQL statement that runs while the store is open, by name. A connection prepares those of its role when it is
+ * opened, so that a damaged schema shows then and not at the first request.
+ */
+#ifndef MOTE_STORE_STATEMENT_H
+#define MOTE_STORE_STATEMENT_H
+
+enum mote_statement {
+    MOTE_STATEMENT_BEGIN,
+    MOTE_STATEMENT_BEGIN_IMMEDIATE,
+    MOTE_STATEMENT_COMMIT,
+    MOTE_STATEMENT_ROLLBACK,
+    MOTE_STATEMENT_GET_USER_BY_ID,
+    MOTE_STATEMENT_GET_USER_BY_USERNAME,
+    MOTE_STATEMENT_GET_USER_BY_EMAIL,
+    MOTE_STATEMENT_LIST_BY_CREATE_TIME,
+    MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING,
+    MOTE_STATEMENT_LIST_BY_USERNAME,
+    MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING,
+    MOTE_STATEMENT_COUNT_USERS,
+    MOTE_STATEMENT_GET_SESSION,
+    MOTE_STATEMENT_GET_REFRESH,
+    MOTE_STATEMENT_REVOKED_SESSIONS,
+    MOTE_STATEMENT_RAISED_EPOCHS,
+    MOTE_STATEMENT_ID_TAKEN,
+    MOTE_STATEMENT_USERNAME_TAKEN,
+    MOTE_STATEMENT_EMAIL_TAKEN,
+    MOTE_STATEMENT_INSERT_USER,
+    MOTE_STATEMENT_UPDATE_USER,
+    MOTE_STATEMENT_COUNT_ADMINISTRATORS,
+    MOTE_STATEMENT_INSERT_SESSION,
+    MOTE_STATEMENT_TOUCH_SESSION,
+    MOTE_STATEMENT_TOUCH_LOGIN,
+    MOTE_STATEMENT_INSERT_REFRESH,
+    MOTE_STATEMENT_USE_REFRESH,
+    MOTE_STATEMENT_REVOKE_ONE,
+    MOTE_STATEMENT_REVOKE_OTHERS,
+    MOTE_STATEMENT_REVOKE_ALL,
+    MOTE_STATEMENT_DELETE_REFRESH,
+    MOTE_STATEMENT_DELETE_SESSIONS,
+    MOTE_STATEMENT_PROBE,
+};
+
+#define MOTE_STATEMENT_COUNT (MOTE_STATEMENT_PROBE + 1)
+
+/* Which connections prepare a statement; both bits may be set. */
+enum mote_statement_role {
+    MOTE_STATEMENT_OF_READER = 1,
+    MOTE_STATEMENT_OF_WRITER = 2,
+};
+
+/* Static text. */
+const char *mote_statement_text(enum mote_statement statement);
+/* A set of enum mote_statement_role. */
+unsigned mote_statement_roles(enum mote_statement statement);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The interface of the layer put together from its parts: a database file, its writer, the ring of changes, and a
+ * reader for each session.
+ */
+#include "store/store.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "store/reader.h"
+#include "store/writer.h"
+
+struct mote_store {
+    struct mote_mem *mem;
+    struct mote_database database;
+    struct mote_changes changes;
+    struct mote_writer writer;
+};
+
+struct mote_store_session {
+    struct mote_store *store;
+    struct mote_mailbox *mailbox;
+    struct mote_reader reader;
+    unsigned outstanding; /* writes submitted and not done; the session's thread only */
+};
+
+static void run_done(struct mote_task *task)
+{
+    struct mote_store_write *write = MOTE_CONTAINER_OF(task, struct mote_store_write, task);
+    write->session->outstanding--;
+    write->done(write);
+}
+
+/* The writer's thread. The session outlives its writes. */
+static void post_answer(struct mote_store_write *write)
+{
+    struct mote_mailbox *mailbox = write->session->mailbox;
+    mailbox->post(mailbox, &write->task);
+}
+
+int mote_store_open(struct mote_store **out, const struct mote_store_options *options,
+                    char problem[MOTE_STORE_PROBLEM_MAX])
+{
+    static const char no_memory[] = "store: out of memory";
+    struct mote_sqlite sqlite;
+    mote_sqlite_set_up();
+    struct mote_store *store = mote_mem_allocate_zeroed(options->mem, sizeof *store);
+    if (store == NULL) {
+        memcpy(problem, no_memory, sizeof no_memory);
+        return MOTE_ENOMEM;
+    }
+    store->mem = options->mem;
+    int result = mote_database_open(&store->database, &sqlite, options->url, options->log, problem);
+    if (result != 0) {
+        goto fail_database;
+    }
+    result = mote_changes_init(&store->changes, options->mem);
+    if (result != 0) {
+        memcpy(problem, no_memory, sizeof no_memory);
+        mote_sqlite_close(&sqlite);
+        goto fail_changes;
+    }
+    store->writer.database = &store->database;
+    store->writer.changes = &store->changes;
+    store->writer.log = options->log;
+    store->writer.clock = options->clock;
+    store->writer.answer = post_answer;
+    result = mote_writer_open(&store->writer, &sqlite, problem);
+    if (result != 0) {
+        goto fail_writer;
+    }
+    *out = store;
+    return 0;
+fail_writer:
+    mote_changes_dispose(&store->changes);
+fail_changes:
+    mote_database_close(&store->database);
+fail_database:
+    mote_mem_release(store->mem, store);
+    return result;
+}
+
+void mote_store_close(struct mote_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    mote_writer_close(&store->writer);
+    mote_changes_dispose(&store->changes);
+    mote_database_close(&store->database);
+    mote_mem_release(store->mem, store);
+}
+
+bool mote_store_is_healthy(const struct mote_store *store)
+{
+    return mote_writer_is_healthy(&store->writer);
+}
+
+int mote_store_session_open(struct mote_store_session **out, struct mote_store *store, struct mote_mailbox *mailbox)
+{
+    struct mote_store_session *session = mote_mem_allocate_zeroed(store->mem, sizeof *session);
+    if (session == NULL) {
+        return MOTE_ENOMEM;
+    }
+    int result = mote_reader_open(&session->reader, store->database.path, &store->changes);
+    if (result != 0) {
+        mote_mem_release(store->mem, session);
+        return result;
+    }
+    session->store = store;
+    session->mailbox = mailbox;
+    *out = session;
+    return 0;
+}
+
+void mote_store_session_close(struct mote_store_session *session)
+{
+    if (session == NULL) {
+        return;
+    }
+    mote_assert(session->outstanding == 0);
+    mote_reader_close(&session->reader);
+    mote_mem_release(session->store->mem, session);
+}
+
+void mote_store_session_end_turn(struct mote_store_session *session)
+{
+    mote_reader_end_turn(&session->reader);
+}
+
+static int end_read(struct mote_store_session *session, int result)
+{
+    if (result == MOTE_ECORRUPT || result == MOTE_EIO) {
+        mote_writer_suspect(&session->store->writer, result);
+    }
+    return result;
+}
+
+void mote_store_get_user(struct mote_store_session *session, struct mote_store_get_user *read)
+{
+    read->done(read, end_read(session, mote_reader_get_user(&session->reader, read)));
+}
+
+void mote_store_list_users(struct mote_store_session *session, struct mote_store_list_users *read)
+{
+    read->done(read, end_read(session, mote_reader_list_users(&session->reader, read)));
+}
+
+void mote_store_get_session(struct mote_store_session *session, struct mote_store_get_session *read)
+{
+    read->done(read, end_read(session, mote_reader_get_session(&session->reader, read)));
+}
+
+void mote_store_find_refresh(struct mote_store_session *session, struct mote_store_find_refresh *read)
+{
+    read->done(read, end_read(session, mote_reader_find_refresh(&session->reader, read)));
+}
+
+int mote_store_submit(struct mote_store_session *session, struct mote_store_write *write)
+{
+    write->session = session;
+    write->task = (struct mote_task){.run = run_done};
+    write->result = 0;
+    session->outstanding++;
+    int result = mote_writer_submit(&session->store->writer, write);
+    if (result != 0) {
+        session->outstanding--;
+    }
+    return result;
+}
+
+uint64_t mote_store_commit_number(const struct mote_store *store)
+{
+    return mote_changes_number(&store->changes);
+}
+
+int mote_store_read_changes(struct mote_store *store, uint64_t *position, struct mote_store_change *out, size_t max,
+                            size_t *count)
+{
+    return mote_changes_read(&store->changes, position, out, max, count);
+}
+
+int mote_store_load_revocations(struct mote_store_session *session, int64_t since, uint64_t *position,
+                                void (*each)(void *context, const struct mote_store_change *change), void *context)
+{
+    struct mote_reader_revocations read = {.since = since, .each = each, .context = context};
+    int result = end_read(session, mote_reader_load_revocations(&session->reader, &read));
+    if (result == 0) {
+        *position = read.position;
+    }
+    return result;
+}
