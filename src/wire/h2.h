@@ -108,8 +108,8 @@ void mote_h2_free(struct mote_h2 *h2);
 MOTE_MUST_CHECK int mote_h2_recv(struct mote_h2 *h2, struct mote_slice in, uint64_t now_ns);
 /* False when there is none left. */
 bool mote_h2_next_event(struct mote_h2 *h2, struct mote_event *event);
-/* Writes up to `capacity` (at least 1) bytes of output to `out`; *length 0: nothing to write now. A negative return: the
- * connection is over. */
+/* Writes up to `capacity` (at least 1) bytes of output to `out`; *length 0: nothing to write now. A negative return:
+ * the connection is over. */
 MOTE_MUST_CHECK int mote_h2_send(struct mote_h2 *h2, uint8_t *out, size_t capacity, size_t *length, uint64_t now_ns);
 /* False while so much output waits that nothing more should be read. */
 bool mote_h2_wants_read(const struct mote_h2 *h2);
@@ -123,7 +123,8 @@ void mote_h2_abort(struct mote_h2 *h2);
  * wants_read and the output stall limit. */
 void mote_h2_set_pending_output(struct mote_h2 *h2, size_t pending, uint64_t now_ns);
 
-/* Ends the connection: GOAWAY with `error` and `debug` (static text), streams abandoned. From anywhere but callbacks. */
+/* Ends the connection: GOAWAY with `error` and `debug` (static text), streams abandoned. From anywhere but callbacks.
+ */
 void mote_h2_terminate(struct mote_h2 *h2, enum mote_h2_error error, const char *debug);
 /* Graceful shutdown, first step: GOAWAY with last id 2^31-1 and `debug`; streams are still accepted. RFC 9113 §6.8. */
 MOTE_MUST_CHECK int mote_h2_shutdown_notice(struct mote_h2 *h2, const char *debug);
@@ -136,24 +137,28 @@ MOTE_MUST_CHECK int mote_h2_ping(struct mote_h2 *h2, const uint8_t payload[8]);
  * pseudo-header fields. With `end_stream` nothing follows. */
 MOTE_MUST_CHECK int mote_h2_request(struct mote_h2 *h2, const struct mote_field *fields, size_t count, bool end_stream,
                                     void *user, struct mote_stream **out);
-/* Server: the response's header block; `fields` start with :status. With `end_stream` it is the whole answer. Fields that
- * are not MOTE_FIELD_STATIC are copied. */
+/* Server: the response's header block; `fields` start with :status. With `end_stream` it is the whole answer. Fields
+ * that are not MOTE_FIELD_STATIC are copied. */
 MOTE_MUST_CHECK int mote_h2_respond(struct mote_stream *stream, const struct mote_field *fields, size_t count,
                                     bool end_stream);
-/* Queues body bytes behind what is queued; `head` and `body` are copied, one behind the other. MOTE_ECLOSED after the end or a
- * reset. Only after mote_h2_respond or mote_h2_request. */
+/* Queues body bytes behind what is queued; `head` and `body` are copied, one behind the other. MOTE_ECLOSED after the
+ * end or a reset. Only after mote_h2_respond or mote_h2_request. */
 MOTE_MUST_CHECK int mote_h2_write(struct mote_stream *stream, struct mote_slice head, struct mote_slice body);
 /* Server: ends the stream with trailers once the queued bytes are out. Copied as in mote_h2_respond. */
 MOTE_MUST_CHECK int mote_h2_write_trailers(struct mote_stream *stream, const struct mote_field *fields, size_t count);
 /* Ends our side without trailers once the queued bytes are out. */
 MOTE_MUST_CHECK int mote_h2_write_end(struct mote_stream *stream);
-/* Resets the stream now; queued bytes are dropped. With NO_ERROR after an early answer the reset waits until the answer is
- * out (RFC 9113 §8.1). */
+/* Resets the stream now; queued bytes are dropped. With NO_ERROR after an early answer the reset waits until the answer
+ * is out (RFC 9113 §8.1). */
 void mote_h2_reset(struct mote_stream *stream, enum mote_h2_error error);
 /* Body bytes queued and not yet given to the transport. */
 size_t mote_h2_queued(const struct mote_stream *stream);
 /* Returns `length` bytes of stream credit for DATA received (connection credit is returned on receipt). */
 void mote_h2_consume(struct mote_stream *stream, size_t length);
+/* While its CLOSED event is handled: the stream is the caller's from then on, for its `fields` alone, which stay valid
+ * until mote_h2_drop, also after the connection is freed (but not the context). */
+void mote_h2_keep(struct mote_stream *stream);
+void mote_h2_drop(struct mote_h2_context *context, struct mote_stream *stream);
 
 /* Open streams, and the highest id the peer opened. */
 size_t mote_h2_stream_count(const struct mote_h2 *h2);

@@ -41,7 +41,7 @@
     X(stream_output_high, 65536, bytes, "a stream's reply buffered: its handler is told to wait above it")             \
     X(response_stall_timeout, 30 * MOTE_LIMITS_SECOND, ns, "a zero window that pins a reply")                          \
     X(response_stall_strikes, 3, count, "a connection that stalls replies again and again, within a minute")           \
-    X(response_min_rate, 1024, per_second, "replies drained by the drop, after 10 s, in bytes a second")               \
+    X(response_min_rate, 1024, per_second, "output drained by the drop: over a stall timeout, in bytes a second")      \
     X(glitch_burst, 500, count, "ignored and useless frames, provoked resets")                                         \
     X(glitch_rate, 100, per_second, "the same, as they refill")                                                        \
     X(settings_burst, 10, count, "SETTINGS floods")                                                                    \
@@ -61,7 +61,9 @@
     X(connection_idle, 300 * MOTE_LIMITS_SECOND, ns, "idle connections: a graceful GOAWAY")                            \
     X(keepalive_time, 60 * MOTE_LIMITS_SECOND, ns, "dead peers: the server pings after so much silence")               \
     X(keepalive_timeout, 20 * MOTE_LIMITS_SECOND, ns, "dead peers: how long the ping may go unanswered")               \
-    X(keepalive_min_time, 300 * MOTE_LIMITS_SECOND, ns, "clients' pings: closer together is a strike (gRFC A8)")
+    X(keepalive_min_time, 300 * MOTE_LIMITS_SECOND, ns, "clients' pings: closer together is a strike (gRFC A8)")       \
+    X(keepalive_without_calls, 0, count, "1 allows clients' pings without a call in progress (gRFC A8)")               \
+    X(keepalive_strikes, 2, count, "so many pings too early end the connection with too_many_pings")
 
 struct mote_limits {
 #define X(field, value, unit, text) uint64_t field;
