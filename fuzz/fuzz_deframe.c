@@ -12,7 +12,7 @@
  *  4. When an allocation fails the error is MOTE_ENOMEM and the messages before it are the right ones.
  *  5. What mote_message_prefix writes is what was read.
  */
-#include "fuzz/fuzz.h"
+#include "fuzz.h"
 
 #include "wire/message.h"
 

@@ -11,7 +11,7 @@
  *     repaired and cut message. Any field value is read as PROTOCOL-HTTP2 says.
  *  5. A timeout that is formatted is read back no shorter, and longer by less than one part in 100,000.
  */
-#include "fuzz/fuzz.h"
+#include "fuzz.h"
 
 #include <ctype.h>
 

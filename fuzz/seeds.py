@@ -86,7 +86,7 @@ METADATA_CASES = {
     ],
     "grpc-encoding": ["identity", "gzip", "identity,gzip", "foo", ""],
     ":path": [
-        "/", "//", "//s/m", "s/m", "/s", "/s/", "/s/m", "/s/m/", "/s/m?x", "/S/M", "/s%2Fm", "/s/" + "m" * 61,
+        "/", "//", "//s/m", "s/m", "as/m", "/s", "/s/", "/s/m", "/s/m/", "/s/m?x", "/S/M", "/s%2Fm", "/s/" + "m" * 61,
         "/s/" + "m" * 62, "", None,
     ],
     "x-data-bin": [

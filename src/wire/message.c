@@ -23,8 +23,6 @@ void mote_deframer_init(struct mote_deframer *deframer, struct mote_mem *mem, si
 void mote_deframer_dispose(struct mote_deframer *deframer)
 {
     mote_buffer_dispose(&deframer->body);
-    deframer->prefix_length = 0;
-    deframer->delivered = false;
 }
 
 static size_t smaller(size_t a, size_t b)

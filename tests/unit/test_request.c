@@ -244,12 +244,30 @@ static void test_path(void **state)
         const char *service; /* NULL: malformed */
         const char *method;
     } cases[] = {
-        {"/s/m", "s", "m"},         {"/S/M", "S", "M"},           {"/s/m?x", "s", "m?x"}, {"/s/m#x", "s", "m#x"},
-        {"/a.b.C/D", "a.b.C", "D"}, {"/ / ", " ", " "},           {"", NULL, NULL},       {"/", NULL, NULL},
-        {"//", NULL, NULL},         {"///", NULL, NULL},          {"//m", NULL, NULL},    {"//s/m", NULL, NULL},
-        {"s/m", NULL, NULL},        {"/s", NULL, NULL},           {"/s/", NULL, NULL},    {"/s//", NULL, NULL},
-        {"/s//m", NULL, NULL},      {"/s/m/", NULL, NULL},        {"/a/b/c", NULL, NULL}, {"/s%2Fm", NULL, NULL},
-        {"*", NULL, NULL},          {"http://x/s/m", NULL, NULL}, {NULL, NULL, NULL},
+        {"/s/m", "s", "m"},
+        {"/S/M", "S", "M"},
+        {"/s/m?x", "s", "m?x"},
+        {"/s/m#x", "s", "m#x"},
+        {"/a.b.C/D", "a.b.C", "D"},
+        {"/ / ", " ", " "},
+        {"", NULL, NULL},
+        {"/", NULL, NULL},
+        {"//", NULL, NULL},
+        {"///", NULL, NULL},
+        {"//m", NULL, NULL},
+        {"//s/m", NULL, NULL},
+        {"s/m", NULL, NULL},
+        {"as/m", NULL, NULL},
+        {"/s", NULL, NULL},
+        {"/s/", NULL, NULL},
+        {"/s//", NULL, NULL},
+        {"/s//m", NULL, NULL},
+        {"/s/m/", NULL, NULL},
+        {"/a/b/c", NULL, NULL},
+        {"/s%2Fm", NULL, NULL},
+        {"*", NULL, NULL},
+        {"http://x/s/m", NULL, NULL},
+        {NULL, NULL, NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct mote_fields fields = usual_fields();

@@ -143,6 +143,20 @@ static void test_round_trip(void **state)
     }
 }
 
+/* Each byte at each place of a message that is copied in words of eight. */
+static void test_round_trip_of_long_messages(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t at = 0; at < 20; at++) {
+            uint8_t message[20];
+            memset(message, 'a', sizeof(message));
+            message[at] = (uint8_t)byte;
+            check_round_trip(mote_slice(message, sizeof(message)));
+        }
+    }
+}
+
 /* The cut at 1,024 bytes, at and around the bound, for code points of every length and in plain text. */
 static void test_cut(void **state)
 {
@@ -196,12 +210,16 @@ static void test_decode(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(decode_cases) / sizeof(decode_cases[0]); i++) {
-        const char *text = decode_cases[i].message;
-        char *out = malloc(strlen(text) + 1);
+        const size_t text_length = strlen(decode_cases[i].message);
+        char *text = malloc(text_length + 1); /* the text is its end, so that reading on is seen */
+        char *out = malloc(text_length + 1);
+        assert_non_null(text);
         assert_non_null(out);
-        const size_t length = mote_status_decode_message(out, mote_slice_text(text));
+        memcpy(text + 1, decode_cases[i].message, text_length);
+        const size_t length = mote_status_decode_message(out, mote_slice(text + 1, text_length));
         assert_int_equal(length, strlen(decode_cases[i].encoded));
         assert_memory_equal(out, decode_cases[i].encoded, length);
+        free(text);
         free(out);
     }
 }
@@ -282,9 +300,16 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),      cmocka_unit_test(test_parse_refuses), cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_cut),           cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_h2_errors),  cmocka_unit_test(test_http),          cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_round_trip_of_long_messages),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_h2_errors),
+        cmocka_unit_test(test_http),
+        cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
