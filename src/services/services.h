@@ -19,6 +19,8 @@
 #include "security/password.h"
 #include "store/store.h"
 
+#define MOTE_SERVICES_ACCESS_MAX 32u /* rows */
+
 /* One for the process; everything is borrowed until the last worker is gone. */
 struct mote_services {
     struct mote_store *store;
@@ -32,9 +34,10 @@ struct mote_services {
     int64_t refresh_idle;     /* seconds: 7 days */
     int64_t refresh_absolute; /* seconds: 30 days */
     bool signup_open;
-    bool reflection;          /* reflection services are registered, and public */
-    bool (*is_serving)(void *context); /* what HealthCheck answers */
+    bool reflection;                   /* reflection services are registered, and public */
+    bool (*is_serving)(void *context); /* what HealthCheck answers; NULL: as healthy as the store */
     void *is_serving_context;
+    struct mote_access_row access[MOTE_SERVICES_ACCESS_MAX]; /* filled by mote_services_access */
 };
 
 struct mote_services_worker;
@@ -46,8 +49,9 @@ void mote_services_worker_free(struct mote_services_worker *worker);
 /* At the end of each loop turn. */
 void mote_services_worker_end_turn(struct mote_services_worker *worker);
 
-/* The access table of everything the program serves. */
-const struct mote_access_row *mote_services_access(size_t *count);
+/* The access table of everything the program serves with these settings (sign-up, reflection). Borrowed from
+ * `services`. */
+const struct mote_access_row *mote_services_access(struct mote_services *services, size_t *count);
 /* The authentication stage. */
 struct mote_interceptor mote_services_authentication(struct mote_services *services);
 /* Registers user and auth (and the files reflection shall know). */

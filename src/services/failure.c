@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/failure.h"
+
+#include "base/assert.h"
+
+static const struct mote_failure rows[MOTE_FAILURE_COUNT] = {
+#define X(reason_, status_, text_, retry_)                                                                             \
+    [MOTE_FAILURE_##                                                                                                   \
+        reason_] = {.status = MOTE_STATUS_##status_, .reason = #reason_, .message = text_, .retry_after_ms = retry_},
+    MOTE_FAILURE_MAP(X)
+#undef X
+};
+
+const struct mote_failure *mote_failure_row(enum mote_failure_id id)
+{
+    mote_assert(id < MOTE_FAILURE_COUNT);
+    return &rows[id];
+}
+
+enum mote_failure_id mote_failure_of_store(int error)
+{
+    switch (error) {
+    case MOTE_EFULL:
+        return MOTE_FAILURE_STORE_FULL;
+    case MOTE_EBUSY:
+    case MOTE_EAGAIN:
+    case MOTE_ECONNECT:
+    case MOTE_ETIMEOUT:
+    case MOTE_ELIMIT: /* the writer's queue is full: the disk is slow */
+        return MOTE_FAILURE_STORE_UNAVAILABLE;
+    case MOTE_ECANCELLED:
+        return MOTE_FAILURE_SHUTTING_DOWN;
+    default:
+        return MOTE_FAILURE_INTERNAL_ERROR;
+    }
+}
+
+enum mote_failure_id mote_failure_of_password(int error)
+{
+    switch (error) {
+    case MOTE_EAUTH:
+        return MOTE_FAILURE_CREDENTIALS_INVALID;
+    case MOTE_ELIMIT:
+    case MOTE_ETIMEOUT:
+        return MOTE_FAILURE_HASH_QUEUE_FULL;
+    case MOTE_ECANCELLED:
+        return MOTE_FAILURE_SHUTTING_DOWN;
+    default:
+        return MOTE_FAILURE_INTERNAL_ERROR;
+    }
+}
+
+void mote_failure_answer(struct mote_call *call, enum mote_failure_id id)
+{
+    mote_call_fail_details(call, mote_failure_row(id));
+}
+
+void mote_failure_answer_fields(struct mote_call *call, const struct mote_violation *violations, size_t count)
+{
+    mote_assert(count > 0);
+    struct mote_failure failure = *mote_failure_row(MOTE_FAILURE_FIELD_INVALID);
+    const char *message = mote_arena_format(mote_call_arena(call), count > 1 ? "%s %s (and %zu more)" : "%s %s",
+                                            violations[0].field, violations[0].text, count - 1);
+    if (message != NULL) {
+        failure.message = message;
+    }
+    failure.violations = violations;
+    failure.violation_count = count;
+    mote_call_fail_details(call, &failure);
+}
+
+void mote_failure_answer_store(struct mote_call *call, struct mote_log *log, int error)
+{
+    enum mote_failure_id id = mote_failure_of_store(error);
+    if (id != MOTE_FAILURE_SHUTTING_DOWN) {
+        mote_log(log, MOTE_LOG_ERROR, "services", "services.failed", "a call failed in the store",
+                 mote_log_text("method", mote_call_method(call)->path), mote_log_text("error", mote_error_name(error)));
+    }
+    mote_failure_answer(call, id);
+}
+
+void mote_failure_answer_not_implemented(struct mote_call *call)
+{
+    struct mote_failure failure = *mote_failure_row(MOTE_FAILURE_NOT_IMPLEMENTED);
+    const char *message =
+        mote_arena_format(mote_call_arena(call), "method %s is not implemented yet", mote_call_method(call)->name);
+    if (message != NULL) {
+        failure.message = message;
+    }
+    mote_call_fail_details(call, &failure);
+}

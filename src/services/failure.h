@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every way in which the services refuse a call, as one table: status, reason, text, and when to come again. Nothing
+ * else in this folder names a status or a reason. The texts say nothing about which check failed, and never hold a
+ * secret.
+ */
+#ifndef MOTE_SERVICES_FAILURE_H
+#define MOTE_SERVICES_FAILURE_H
+
+#include <stddef.h>
+
+#include "base/log.h"
+#include "rpc/call.h"
+
+/* X(reason, status, text, milliseconds until another try makes sense: 0 = no advice) */
+#define MOTE_FAILURE_MAP(X)                                                                                            \
+    X(CREDENTIALS_MISSING, UNAUTHENTICATED, "missing credentials", 0)                                                  \
+    X(TOKEN_INVALID, UNAUTHENTICATED, "invalid token", 0)                                                              \
+    X(TOKEN_EXPIRED, UNAUTHENTICATED, "the token has expired", 0)                                                      \
+    X(TOKEN_NOT_YET_VALID, UNAUTHENTICATED, "the token is not valid yet", 0)                                           \
+    X(SESSION_REVOKED, UNAUTHENTICATED, "the session has been revoked", 0)                                             \
+    X(TOKEN_STALE, UNAUTHENTICATED, "the token is out of date: refresh it, then try again", 0)                         \
+    X(PERMISSION_DENIED, PERMISSION_DENIED, "permission denied", 0)                                                    \
+    X(FIELD_INVALID, INVALID_ARGUMENT, "invalid request", 0)                                                           \
+    X(CREDENTIALS_INVALID, UNAUTHENTICATED, "wrong user name or password", 0)                                          \
+    X(HASH_QUEUE_FULL, UNAVAILABLE, "too many passwords are being checked: try again later", 1000)                     \
+    X(REFRESH_TOKEN_INVALID, UNAUTHENTICATED, "invalid refresh token", 0)                                              \
+    X(REFRESH_TOKEN_REUSED, UNAUTHENTICATED, "the refresh token was used before: the session is revoked", 0)           \
+    X(USER_NOT_FOUND, NOT_FOUND, "user not found", 0)                                                                  \
+    X(USERNAME_TAKEN, ALREADY_EXISTS, "the username is taken", 0)                                                      \
+    X(EMAIL_TAKEN, ALREADY_EXISTS, "the email address is taken", 0)                                                    \
+    X(LAST_ADMIN, FAILED_PRECONDITION, "the last active administrator must be kept", 0)                                \
+    X(STORE_FULL, RESOURCE_EXHAUSTED, "the store is full", 0)                                                          \
+    X(STORE_UNAVAILABLE, UNAVAILABLE, "the store cannot be reached: try again later", 0)                               \
+    X(INTERNAL_ERROR, INTERNAL, "internal error", 0)                                                                   \
+    X(SHUTTING_DOWN, UNAVAILABLE, "the server is shutting down", 0)                                                    \
+    X(NOT_IMPLEMENTED, UNIMPLEMENTED, "the method is not implemented yet", 0)
+
+enum mote_failure_id {
+#define X(reason, status, text, retry) MOTE_FAILURE_##reason,
+    MOTE_FAILURE_MAP(X)
+#undef X
+        MOTE_FAILURE_COUNT,
+};
+
+/* The row of the table. Static. */
+const struct mote_failure *mote_failure_row(enum mote_failure_id id);
+/* What an error of the store means to the caller of the service. */
+enum mote_failure_id mote_failure_of_store(int error);
+/* The same for a password job. */
+enum mote_failure_id mote_failure_of_password(int error);
+
+/* Ends the call with that row. */
+void mote_failure_answer(struct mote_call *call, enum mote_failure_id id);
+/* FIELD_INVALID, with every violation; the first of them is in the message too. */
+void mote_failure_answer_fields(struct mote_call *call, const struct mote_violation *violations, size_t count);
+/* For errors of the store and of the machine: logs what the caller is not told. */
+void mote_failure_answer_store(struct mote_call *call, struct mote_log *log, int error);
+/* NOT_IMPLEMENTED, with the method's name. */
+void mote_failure_answer_not_implemented(struct mote_call *call);
+
+#endif

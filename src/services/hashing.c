@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/hashing.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "security/secret.h"
+#include "services/worker.h"
+
+static void job_done(struct mote_task *task)
+{
+    struct mote_password_job *job = MOTE_CONTAINER_OF(task, struct mote_password_job, done);
+    struct mote_hashing *hashing = MOTE_CONTAINER_OF(job, struct mote_hashing, job);
+    hashing->done(hashing, job->result);
+}
+
+void mote_hashing_start(struct mote_hashing *hashing, struct mote_slice password)
+{
+    struct mote_call *call = hashing->call;
+    struct mote_services_worker *worker = mote_services_worker_of(call);
+    const struct mote_clock *clock = worker->services->clock;
+    struct mote_password_job *job = &hashing->job;
+    mote_assert(password.length <= MOTE_PASSWORD_MAX);
+    job->done.run = job_done;
+    job->mailbox = worker->mailbox;
+    job->password_length = password.length;
+    memcpy(job->password, password.data, password.length);
+    job->deadline_ns = clock->monotonic_ns(clock->context) + MOTE_HASHING_WAIT_NS;
+    if (job->deadline_ns > mote_call_deadline(call)) {
+        job->deadline_ns = mote_call_deadline(call);
+    }
+    int result = mote_password_pool_submit(worker->services->passwords, job);
+    if (result != 0) {
+        mote_secret_wipe(job->password, sizeof job->password);
+        hashing->done(hashing, result);
+    }
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RefreshToken (RFC 9700 §4.14.2). The successor is an HMAC of its parent, so it is known before the write, and can be
+ * given again when an answer was lost; the store decides which of the four things has happened.
+ */
+#include <string.h>
+
+#include "auth/v1/auth.mote.h"
+#include "base/list.h"
+#include "base/text.h"
+#include "security/secret.h"
+#include "services/failure.h"
+#include "services/tokens.h"
+#include "services/worker.h"
+
+#define REFRESH_TEXT_LENGTH 43u
+#define GRACE_SECONDS       10
+
+struct refresh_operation {
+    struct mote_store_find_refresh find;
+    struct mote_store_rotate_refresh rotate;
+    struct mote_call *call;
+    uint8_t parent[MOTE_TOKENS_REFRESH_BYTES];
+    uint8_t successor[MOTE_TOKENS_REFRESH_BYTES];
+    bool rekeyed; /* the parent's key is gone: its successor is made with the present one */
+};
+
+static void finish(struct refresh_operation *operation)
+{
+    mote_secret_wipe(operation->parent, sizeof operation->parent);
+    mote_secret_wipe(operation->successor, sizeof operation->successor);
+    mote_call_unref(operation->call);
+}
+
+static void reply(struct refresh_operation *operation)
+{
+    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
+    const struct mote_tokens_grant grant = {
+        .user = &operation->rotate.user,
+        .session = &operation->rotate.record,
+        .refresh = operation->successor,
+        .refresh_expire_time = operation->rotate.refresh_expire_time,
+    };
+    auth_v1_RefreshTokenResponse response = {.has_tokens = true};
+    int result = mote_tokens_issue(worker, &response.tokens, &grant);
+    if (result == 0) {
+        mote_call_reply(operation->call, &response);
+    } else {
+        mote_failure_answer_store(operation->call, worker->services->log, result);
+    }
+    mote_secret_wipe(&response.tokens, sizeof response.tokens);
+}
+
+static void answer(struct refresh_operation *operation)
+{
+    switch (operation->rotate.outcome) {
+    case MOTE_STORE_ROTATED:
+        reply(operation);
+        return;
+    case MOTE_STORE_REPEATED:
+        if (operation->rekeyed) {
+            /* The successor given then was another one. */
+            mote_failure_answer(operation->call, MOTE_FAILURE_REFRESH_TOKEN_INVALID);
+            return;
+        }
+        reply(operation);
+        return;
+    case MOTE_STORE_REUSED:
+        mote_failure_answer(operation->call, MOTE_FAILURE_REFRESH_TOKEN_REUSED);
+        return;
+    case MOTE_STORE_INVALID:
+        mote_failure_answer(operation->call, MOTE_FAILURE_REFRESH_TOKEN_INVALID);
+        return;
+    }
+}
+
+static void rotated(struct mote_store_write *write)
+{
+    struct mote_store_rotate_refresh *rotate = MOTE_CONTAINER_OF(write, struct mote_store_rotate_refresh, write);
+    struct refresh_operation *operation = MOTE_CONTAINER_OF(rotate, struct refresh_operation, rotate);
+    if (write->result == 0) {
+        answer(operation);
+    } else {
+        mote_failure_answer_store(operation->call, mote_services_worker_of(operation->call)->services->log,
+                                  write->result);
+    }
+    finish(operation);
+}
+
+static int derive_successor(struct refresh_operation *operation, const struct mote_keyring *keyring)
+{
+    struct mote_slice parent = mote_slice(operation->parent, sizeof operation->parent);
+    int result =
+        mote_keyring_mac(keyring, operation->find.kid, MOTE_KEY_REFRESH_SUCCESSOR, parent, operation->successor);
+    if (result == MOTE_ENOTFOUND) {
+        operation->rekeyed = true;
+        result = mote_keyring_mac(keyring, NULL, MOTE_KEY_REFRESH_SUCCESSOR, parent, operation->successor);
+    }
+    return result;
+}
+
+static int submit(struct refresh_operation *operation)
+{
+    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
+    const struct mote_services *services = worker->services;
+    struct mote_store_rotate_refresh *rotate = &operation->rotate;
+    int result = derive_successor(operation, services->keyring);
+    if (result != 0) {
+        return result;
+    }
+    int64_t second = (int64_t)MOTE_NS_PER_SECOND;
+    memcpy(rotate->hash, operation->find.hash, sizeof rotate->hash);
+    mote_sha256(rotate->successor_hash, mote_slice(operation->successor, sizeof operation->successor));
+    strncpy(rotate->successor_kid, mote_keyring_signing_kid(services->keyring), sizeof rotate->successor_kid - 1);
+    rotate->grace = GRACE_SECONDS * second;
+    rotate->write.kind = MOTE_STORE_ROTATE_REFRESH;
+    rotate->write.done = rotated;
+    rotate->write.now = services->clock->wall_ns(services->clock->context);
+    rotate->successor_expire_time = rotate->write.now + services->refresh_idle * second;
+    return mote_store_submit(worker->session, &rotate->write);
+}
+
+static void found(struct mote_store_find_refresh *find, int result)
+{
+    struct refresh_operation *operation = MOTE_CONTAINER_OF(find, struct refresh_operation, find);
+    if (result == 0) {
+        result = submit(operation);
+    }
+    if (result == MOTE_ENOTFOUND) {
+        mote_failure_answer(operation->call, MOTE_FAILURE_REFRESH_TOKEN_INVALID);
+        finish(operation);
+    } else if (result != 0) {
+        mote_failure_answer_store(operation->call, mote_services_worker_of(operation->call)->services->log, result);
+        finish(operation);
+    }
+}
+
+static bool read_token(uint8_t parent[MOTE_TOKENS_REFRESH_BYTES], const char *text)
+{
+    uint8_t raw[MOTE_TOKENS_REFRESH_BYTES + 2];
+    size_t length = 0;
+    struct mote_slice token = mote_slice_text(text);
+    bool valid = token.length == REFRESH_TEXT_LENGTH &&
+                 mote_base64_decode(raw, &length, token, MOTE_BASE64_URL_UNPADDED) == 0 &&
+                 length == MOTE_TOKENS_REFRESH_BYTES;
+    if (valid) {
+        memcpy(parent, raw, MOTE_TOKENS_REFRESH_BYTES);
+    }
+    mote_secret_wipe(raw, sizeof raw);
+    return valid;
+}
+
+static void refresh(struct mote_call *call, const auth_v1_RefreshTokenRequest *request)
+{
+    struct refresh_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    if (operation == NULL) {
+        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
+        return;
+    }
+    if (!read_token(operation->parent, request->refresh_token)) {
+        mote_failure_answer(call, MOTE_FAILURE_REFRESH_TOKEN_INVALID);
+        return;
+    }
+    operation->call = call;
+    operation->find.done = found;
+    mote_sha256(operation->find.hash, mote_slice(operation->parent, sizeof operation->parent));
+    mote_call_ref(call);
+    mote_store_find_refresh(mote_services_worker_of(call)->session, &operation->find);
+}
+
+void auth_v1_auth_service_refresh_token(struct mote_call *call, const auth_v1_RefreshTokenRequest *request)
+{
+    refresh(call, request);
+    mote_secret_wipe((void *)(uintptr_t)request->refresh_token, sizeof request->refresh_token);
+}

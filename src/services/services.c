@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/services.h"
+
+#include "auth/v1/auth.mote.h"
+#include "services/access.h"
+#include "services/authenticate.h"
+#include "services/worker.h"
+#include "user/v1/user.mote.h"
+
+#define DAY_NS ((int64_t)86400 * (int64_t)MOTE_NS_PER_SECOND)
+
+int mote_services_worker_new(struct mote_services_worker **out, struct mote_services *services, struct mote_mem *mem,
+                             struct mote_mailbox *mailbox)
+{
+    struct mote_services_worker *worker = mote_mem_allocate_zeroed(mem, sizeof *worker);
+    if (worker == NULL) {
+        return MOTE_ENOMEM;
+    }
+    worker->services = services;
+    worker->mem = mem;
+    worker->mailbox = mailbox;
+    worker->wall_high = services->clock->wall_ns(services->clock->context);
+    int result = mote_store_session_open(&worker->session, services->store, mailbox);
+    if (result != 0) {
+        goto fail_worker;
+    }
+    result = mote_token_cache_new(&worker->cache, mem, services->random);
+    if (result != 0) {
+        goto fail_session;
+    }
+    result =
+        mote_revocation_init(&worker->revocation, mem, services->store, worker->session,
+                             services->access_lifetime + services->policy.leeway, mote_services_worker_seconds(worker));
+    if (result != 0) {
+        goto fail_cache;
+    }
+    *out = worker;
+    return 0;
+
+fail_cache:
+    mote_token_cache_free(worker->cache);
+fail_session:
+    mote_store_session_close(worker->session);
+fail_worker:
+    mote_mem_release(mem, worker);
+    return result;
+}
+
+void mote_services_worker_free(struct mote_services_worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    mote_revocation_dispose(&worker->revocation);
+    mote_token_cache_free(worker->cache);
+    mote_store_session_close(worker->session);
+    mote_mem_release(worker->mem, worker);
+}
+
+void mote_services_worker_end_turn(struct mote_services_worker *worker)
+{
+    mote_store_session_end_turn(worker->session);
+}
+
+int64_t mote_services_worker_wall(struct mote_services_worker *worker)
+{
+    const struct mote_services *services = worker->services;
+    int64_t leeway = services->policy.leeway * (int64_t)MOTE_NS_PER_SECOND;
+    int64_t wall = services->clock->wall_ns(services->clock->context);
+    if (wall >= worker->wall_high) {
+        worker->wall_high = wall;
+    } else if (worker->wall_high - wall > DAY_NS) {
+        mote_log(services->log, MOTE_LOG_WARN, "services", "services.clock_stepped_back",
+                 "the clock was set back by more than a day: tokens are judged by the new time",
+                 mote_log_int("seconds", (worker->wall_high - wall) / (int64_t)MOTE_NS_PER_SECOND));
+        worker->wall_high = wall;
+    } else if (worker->wall_high - wall > leeway) {
+        wall = worker->wall_high - leeway;
+    }
+    return wall;
+}
+
+int64_t mote_services_worker_seconds(struct mote_services_worker *worker)
+{
+    return mote_services_worker_wall(worker) / (int64_t)MOTE_NS_PER_SECOND;
+}
+
+const struct mote_access_row *mote_services_access(struct mote_services *services, size_t *count)
+{
+    *count = mote_access_fill(services->access, services->signup_open, services->reflection);
+    return services->access;
+}
+
+struct mote_interceptor mote_services_authentication(struct mote_services *services)
+{
+    return (struct mote_interceptor){
+        .name = "authentication", .context = services, .start = mote_authenticate_start, .end = NULL};
+}
+
+int mote_services_register(struct mote_services *services, struct mote_server *server)
+{
+    int result = mote_server_add_service(server, &user_v1_UserService_service, services);
+    if (result == 0) {
+        result = mote_server_add_service(server, &auth_v1_AuthService_service, services);
+    }
+    return result;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods that the .proto files declare and this version does not have: clients can be generated against them now. */
+#include "auth/v1/auth.mote.h"
+#include "services/failure.h"
+#include "user/v1/user.mote.h"
+
+#define NOT_IMPLEMENTED(handler, type)                                                                                 \
+    void handler(struct mote_call *call, const type *request)                                                          \
+    {                                                                                                                  \
+        (void)request;                                                                                                 \
+        mote_failure_answer_not_implemented(call);                                                                     \
+    }
+
+NOT_IMPLEMENTED(user_v1_user_service_delete_user, user_v1_DeleteUserRequest)
+NOT_IMPLEMENTED(user_v1_user_service_disable_user, user_v1_DisableUserRequest)
+NOT_IMPLEMENTED(user_v1_user_service_enable_user, user_v1_EnableUserRequest)
+NOT_IMPLEMENTED(user_v1_user_service_watch_users, user_v1_WatchUsersRequest)
+NOT_IMPLEMENTED(user_v1_user_service_import_users, user_v1_ImportUsersRequest)
+NOT_IMPLEMENTED(auth_v1_auth_service_revoke_token, auth_v1_RevokeTokenRequest)
+NOT_IMPLEMENTED(auth_v1_auth_service_list_sessions, auth_v1_ListSessionsRequest)
+NOT_IMPLEMENTED(auth_v1_auth_service_revoke_session, auth_v1_RevokeSessionRequest)
+NOT_IMPLEMENTED(auth_v1_auth_service_change_password, auth_v1_ChangePasswordRequest)
+NOT_IMPLEMENTED(auth_v1_auth_service_set_password, auth_v1_SetPasswordRequest)

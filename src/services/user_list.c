@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ListUsers: a page at a time, in one of four orders. Rows are encoded as the store hands them out (200 users as
+ * structs would be 140 KB) and copied into the reply by its callback.
+ */
+#include <string.h>
+
+#include "base/list.h"
+#include "codec/element.h"
+#include "services/convert.h"
+#include "services/failure.h"
+#include "services/page_token.h"
+#include "services/rules.h"
+#include "services/worker.h"
+#include "user/v1/user.mote.h"
+
+/* A cursor: create time (8 bytes, big endian) · id (16) · username. */
+#define CURSOR_FIXED 24u
+/* Encoded rows of a page: 200 users with every field at its bound take 150 KB. */
+#define ROWS_MAX     262144u
+#define LENGTH_BYTES 2u
+
+_Static_assert(CURSOR_FIXED + MOTE_USERNAME_MAX <= MOTE_PAGE_CURSOR_MAX, "every cursor fits");
+_Static_assert(MOTE_PAGE_TOKEN_MAX < sizeof((user_v1_ListUsersResponse){0}.next_page_token), "every token fits");
+
+struct list_operation {
+    struct mote_store_list_users read;
+    struct mote_call *call;
+    struct mote_buffer rows; /* each: its length (2 bytes, big endian), a user_v1_User */
+    const char *scope;
+    int result;                                       /* of taking a row */
+    uint8_t cursor[CURSOR_FIXED + MOTE_USERNAME_MAX]; /* of the last row */
+    size_t cursor_length;
+};
+
+static const struct order {
+    const char *text;
+    const char *scope; /* what a page token is bound to; no filter yet */
+    enum mote_store_order order;
+    bool descending;
+} orders[] = {
+    {"", "ListUsers create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
+    {"create_time", "ListUsers create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
+    {"create_time desc", "ListUsers create_time desc", MOTE_STORE_ORDER_CREATE_TIME, true},
+    {"username", "ListUsers username", MOTE_STORE_ORDER_USERNAME, false},
+    {"username desc", "ListUsers username desc", MOTE_STORE_ORDER_USERNAME, true},
+};
+
+static const struct order *find_order(const char *text)
+{
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        if (strcmp(orders[i].text, text) == 0) {
+            return &orders[i];
+        }
+    }
+    return NULL;
+}
+
+static void write_cursor(struct list_operation *operation, const struct mote_user *user)
+{
+    uint8_t *out = operation->cursor;
+    uint64_t time = (uint64_t)user->create_time;
+    for (size_t i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(time >> (8 * (7 - i)));
+    }
+    memcpy(out + 8, user->id, sizeof user->id);
+    size_t length = strlen(user->username);
+    memcpy(out + CURSOR_FIXED, user->username, length);
+    operation->cursor_length = CURSOR_FIXED + length;
+}
+
+/* The MAC has held, so these are bytes of our own; their number is checked all the same. */
+static bool read_cursor(struct mote_store_list_users *read, const uint8_t *cursor, size_t length)
+{
+    if (length < CURSOR_FIXED || length > CURSOR_FIXED + MOTE_USERNAME_MAX) {
+        return false;
+    }
+    uint64_t time = 0;
+    for (size_t i = 0; i < 8; i++) {
+        time = time << 8 | cursor[i];
+    }
+    read->after.create_time = (int64_t)time;
+    memcpy(read->after.id, cursor + 8, sizeof read->after.id);
+    memcpy(read->after.username, cursor + CURSOR_FIXED, length - CURSOR_FIXED);
+    read->after.username[length - CURSOR_FIXED] = '\0';
+    read->has_after = true;
+    return true;
+}
+
+/* The reason a token is refused, or NULL. */
+static const char *read_page_token(struct list_operation *operation, const char *token)
+{
+    if (token[0] == '\0') {
+        return NULL;
+    }
+    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
+    uint8_t cursor[MOTE_PAGE_CURSOR_MAX];
+    size_t length = 0;
+    int result = mote_page_token_read(cursor, &length, worker->services->keyring, mote_slice_text(operation->scope),
+                                      mote_slice_text(token), mote_services_worker_seconds(worker));
+    if (result == MOTE_EEXPIRED) {
+        return "has expired: begin again";
+    }
+    if (result != 0 || !read_cursor(&operation->read, cursor, length)) {
+        return "is not one of this request";
+    }
+    return NULL;
+}
+
+static int append_row(struct list_operation *operation, const struct mote_user *user)
+{
+    user_v1_User message;
+    mote_convert_user(&message, user);
+    size_t before = mote_buffer_length(&operation->rows);
+    int result = mote_buffer_append(&operation->rows, "\0\0", LENGTH_BYTES);
+    if (result == 0) {
+        result = mote_codec_encode(&user_v1_User_type, &message, &operation->rows);
+    }
+    if (result != 0) {
+        return result;
+    }
+    size_t length = mote_buffer_length(&operation->rows) - before - LENGTH_BYTES;
+    uint8_t *prefix = operation->rows.data + operation->rows.start + before;
+    prefix[0] = (uint8_t)(length >> 8);
+    prefix[1] = (uint8_t)length;
+    return 0;
+}
+
+static void take_row(struct mote_store_list_users *read, const struct mote_user *user)
+{
+    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
+    if (operation->result == 0) {
+        operation->result = append_row(operation, user);
+        write_cursor(operation, user);
+    }
+}
+
+static bool encode_rows(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
+{
+    const struct list_operation *operation = *arg;
+    struct mote_slice rest = mote_buffer_slice(&operation->rows);
+    while (rest.length > 0) {
+        size_t length = (size_t)rest.data[0] << 8 | rest.data[1];
+        if (!mote_element_encode(stream, field, mote_slice(rest.data + LENGTH_BYTES, length))) {
+            return false;
+        }
+        rest = mote_slice(rest.data + LENGTH_BYTES + length, rest.length - LENGTH_BYTES - length);
+    }
+    return true;
+}
+
+static int reply(struct list_operation *operation)
+{
+    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
+    int64_t total = operation->read.total;
+    user_v1_ListUsersResponse response = {.total_size = total > INT32_MAX ? INT32_MAX : (int32_t)total};
+    response.users.funcs.encode = encode_rows;
+    response.users.arg = operation;
+    if (operation->read.more) {
+        int result = mote_page_token_make(
+            response.next_page_token, worker->services->keyring, mote_slice_text(operation->scope),
+            mote_slice(operation->cursor, operation->cursor_length), mote_services_worker_seconds(worker));
+        if (result != 0) {
+            return result;
+        }
+    }
+    mote_call_reply(operation->call, &response);
+    return 0;
+}
+
+static void list_done(struct mote_store_list_users *read, int result)
+{
+    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
+    struct mote_call *call = operation->call;
+    if (result == 0) {
+        result = operation->result;
+    }
+    if (result == 0) {
+        result = reply(operation);
+    }
+    if (result != 0) {
+        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, result);
+    }
+    mote_buffer_dispose(&operation->rows);
+    mote_call_unref(call);
+}
+
+void user_v1_user_service_list_users(struct mote_call *call, const user_v1_ListUsersRequest *request)
+{
+    struct mote_services_worker *worker = mote_services_worker_of(call);
+    struct list_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    if (operation == NULL) {
+        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
+        return;
+    }
+    operation->call = call;
+    struct mote_rules rules = {0};
+    mote_rules_note(&rules, "page_size", mote_rules_page_size(&operation->read.limit, request->page_size));
+    mote_rules_note_unsupported(&rules, "filter", request->filter[0] != '\0');
+    const struct order *order = find_order(request->order_by);
+    if (order == NULL) {
+        mote_rules_note(&rules, "order_by", "must be 'create_time' or 'username', either with ' desc' behind it");
+    } else {
+        operation->scope = order->scope;
+        operation->read.order = order->order;
+        operation->read.descending = order->descending;
+        mote_rules_note(&rules, "page_token", read_page_token(operation, request->page_token));
+    }
+    if (mote_rules_refuse(&rules, call)) {
+        return;
+    }
+    mote_buffer_init(&operation->rows, worker->mem, ROWS_MAX);
+    operation->read.row = take_row;
+    operation->read.done = list_done;
+    mote_call_ref(call);
+    mote_store_list_users(worker->session, &operation->read);
+}

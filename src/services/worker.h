@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker has of the services. One thread. */
+#ifndef MOTE_SERVICES_WORKER_H
+#define MOTE_SERVICES_WORKER_H
+
+#include <stdint.h>
+
+#include "base/memory.h"
+#include "base/task.h"
+#include "rpc/call.h"
+#include "security/token_cache.h"
+#include "services/revocation.h"
+#include "services/services.h"
+#include "store/store.h"
+
+struct mote_services_worker {
+    struct mote_services *services;
+    struct mote_mem *mem;
+    struct mote_mailbox *mailbox;
+    struct mote_store_session *session;
+    struct mote_token_cache *cache;
+    struct mote_revocation revocation;
+    int64_t wall_high; /* the latest wall time seen, ns */
+};
+
+static inline struct mote_services_worker *mote_services_worker_of(const struct mote_call *call)
+{
+    return mote_call_worker_user(call);
+}
+
+/*
+ * Wall time in ns, for everything about tokens: it never falls back by more than the tokens' leeway, so that turning
+ * the clock back cannot bring an expired token to life. A step back of more than a day is a clock that was wrong
+ * before: it is followed, and logged.
+ */
+int64_t mote_services_worker_wall(struct mote_services_worker *worker);
+/* The same in whole seconds. */
+int64_t mote_services_worker_seconds(struct mote_services_worker *worker);
+
+#endif
