@@ -49,8 +49,8 @@ struct mote_field_rule {
 struct mote_message_type {
     const char *name; /* "user.v1.GetUserRequest" */
     const struct pb_msgdesc_s *descriptor;
-    size_t size; /* of the C struct */
-    const struct mote_field_rule *rules;
+    size_t size;                         /* of the C struct */
+    const struct mote_field_rule *rules; /* and one row more, of number UINT32_MAX */
     size_t rule_count;
 };
 

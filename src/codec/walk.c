@@ -7,7 +7,7 @@
  * and the two unused wire types, a known field in another wire type than its own, a packed array that does not end with
  * an element, more than MOTE_CODEC_DEPTH_MAX nested messages. Unknown fields are skipped.
  *
- * Cost is linear in the bytes: a field's rule is found from the one before it, or by bisection. Recursion and the
+ * Cost is linear in the bytes: a field's rule is the one behind the last, or found by bisection. Recursion and the
  * element counts take at most MOTE_CODEC_DEPTH_MAX + 1 frames of about 700 bytes.
  */
 #include "codec/walk.h"
@@ -60,8 +60,8 @@ static size_t write_path(const struct level *level, char *out, size_t length, bo
 }
 
 /* `format` has one %u at most, for `bound`. */
-static void add_violation(struct walk *walk, const struct level *level, bool with_index, const char *text,
-                          uint32_t bound, const char *unit)
+__attribute__((cold, noinline)) static void add_violation(struct walk *walk, const struct level *level, bool with_index,
+                                                          const char *text, uint32_t bound, const char *unit)
 {
     walk->violated = true;
     if (walk->failure == NULL || walk->failure->count == MOTE_CODEC_VIOLATIONS_MAX) {
@@ -127,52 +127,49 @@ static const uint8_t *read_bytes(const uint8_t *at, const uint8_t *end, struct m
     return after;
 }
 
-/* True for ASCII without NUL: 8 bytes at a time, most strings need no closer look. */
+/* Has its top bit set where a byte of `word` is over 0x7f, or, if none is, where one is NUL: that borrows into it. */
+static uint64_t not_plain(const uint8_t *at)
+{
+    uint64_t word = 0;
+    memcpy(&word, at, sizeof(word));
+    return word | (word - UINT64_C(0x0101010101010101));
+}
+
+/* True for ASCII without NUL, as most strings are: they need no closer look. */
 static bool is_plain(struct mote_slice text)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint8_t *at = text.data;
-    size_t left = text.length;
     uint64_t bad = 0;
-    uint64_t word = 0;
-    /* A byte ≥ 0x80 shows its own top bit; a NUL borrows into it. */
-    for (; left >= sizeof(word); left -= sizeof(word), at += sizeof(word)) {
-        memcpy(&word, at, sizeof(word));
-        bad |= word | (word - ones);
+    size_t at = 0;
+    if (text.length >= sizeof(uint64_t)) {
+        for (; at < text.length - sizeof(uint64_t); at += sizeof(uint64_t)) {
+            bad |= not_plain(text.data + at);
+        }
+        bad |= not_plain(text.data + text.length - sizeof(uint64_t)); /* overlaps the one before */
+    } else {
+        for (; at < text.length; at++) {
+            bad |= (uint64_t)text.data[at] | ((uint64_t)text.data[at] - 1);
+        }
     }
-    for (; left > 0; left--, at++) {
-        bad |= (uint64_t)*at | (uint64_t)(*at - 1);
-    }
-    return (bad & (ones << 7)) == 0;
+    return (bad & UINT64_C(0x8080808080808080)) == 0;
 }
 
 /* --- fields ---------------------------------------------------------------------------------------------------- */
 
-/* The rule of a field number, or NULL; *hint is where the last one was found. Fields mostly come in order. */
-static const struct mote_field_rule *find_rule(const struct mote_message_type *type, uint32_t number, size_t *hint)
+/* The rule of a field number, or NULL. */
+static const struct mote_field_rule *find_rule(const struct mote_message_type *type, uint32_t number)
 {
-    const struct mote_field_rule *rules = type->rules;
     size_t low = 0;
     size_t high = type->rule_count;
-    for (size_t i = *hint; i < high && i < *hint + 2; i++) {
-        if (rules[i].number == number) {
-            *hint = i;
-            return &rules[i];
-        }
-    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (rules[middle].number < number) {
+        if (type->rules[middle].number < number) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    if (low == type->rule_count || rules[low].number != number) {
-        return NULL;
-    }
-    *hint = low;
-    return &rules[low];
+    /* Behind the last is a row with a number that no field has. */
+    return type->rules[low].number == number ? &type->rules[low] : NULL;
 }
 
 /* Counts `more` elements of a repeated field. level->index becomes the number of the first of them. */
@@ -254,8 +251,7 @@ static int walk_value(struct walk *walk, struct level *level, struct mote_slice 
 {
     const struct mote_field_rule *rule = level->rule;
     bool repeated = (rule->flags & MOTE_FIELD_REPEATED) != 0;
-    bool scalar = rule->wire_type < MOTE_WIRE_STRING;
-    if (repeated && !scalar) {
+    if (repeated && rule->wire_type >= MOTE_WIRE_STRING) {
         count_elements(walk, level, 1);
     }
     switch ((enum mote_wire_type)rule->wire_type) {
@@ -331,7 +327,7 @@ static int walk_message(struct walk *walk, struct level *level, struct mote_slic
     }
     const uint8_t *at = in.data;
     const uint8_t *end = in.data + in.length;
-    size_t hint = 0;
+    const struct mote_field_rule *expected = level->type->rules; /* fields mostly come in order */
     level->counting = false;
     level->index = 0;
     while (at < end) {
@@ -348,7 +344,10 @@ static int walk_message(struct walk *walk, struct level *level, struct mote_slic
         if (number == 0 || number > NUMBER_MAX) {
             return MOTE_EDECODE;
         }
-        level->rule = find_rule(level->type, (uint32_t)number, &hint);
+        level->rule = expected->number == number ? expected : find_rule(level->type, (uint32_t)number);
+        if (level->rule != NULL) {
+            expected = level->rule + ((level->rule->flags & MOTE_FIELD_REPEATED) == 0);
+        }
         int error = walk_field(walk, level, (uint32_t)(tag & 7u), &at, end);
         if (error != 0) {
             return error;
