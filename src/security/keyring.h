@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The signing keys and what is derived from them. A keyring is immutable once made; the program swaps a pointer to it. The
- * first key signs, the others only verify. JWT_SECRET itself signs tokens; every other purpose has a key of its own,
- * derived by HKDF-SHA-256 (RFC 5869) with a label.
+ * The signing keys and what is derived from them. A keyring is immutable once made; the program swaps a pointer to it.
+ * The first key signs, the others only verify. JWT_SECRET itself signs tokens; every other purpose has a key of its
+ * own, derived by HKDF-SHA-256 (RFC 5869) with a label.
  */
 #ifndef MOTE_SECURITY_KEYRING_H
 #define MOTE_SECURITY_KEYRING_H
@@ -16,8 +16,8 @@
 #include "security/jwt.h"
 
 #define MOTE_KEYRING_KEYS_MAX 4u
-#define MOTE_SECRET_MIN 32u
-#define MOTE_SECRET_MAX 1024u
+#define MOTE_SECRET_MIN       32u
+#define MOTE_SECRET_MAX       1024u
 
 struct mote_keyring;
 
@@ -28,20 +28,30 @@ enum mote_key_purpose {
     MOTE_KEY_CACHE_LOOKUP,
 };
 
-/* Why a secret is refused: static text ("too short (12 bytes, need at least 32)" is made by the caller from the length), NULL
- * when it is fine. Checks: length after decoding a `base64:` prefix, well-known words, one byte repeated, one ASCII word. */
+/* Bytes of a secret, its `base64:` prefix decoded; 0 when that is not base64. Of one that is too long: those of the
+ * text. */
+size_t mote_secret_length(struct mote_slice secret);
+/*
+ * Why a secret is refused: static text, NULL when it is fine. Checks: length after decoding a `base64:` prefix, a
+ * sequence or a repetition, placeholders, one ASCII word. A caller that says how short it is takes the length from
+ * mote_secret_length.
+ */
 const char *mote_secret_weakness(struct mote_slice secret);
 
 /* One key; `secret` as configured (a `base64:` prefix is decoded). Its kid is the first 8 hex digits of an HKDF output.
  * MOTE_EINVAL for a weak one. Copies into memory that is wiped on free. */
 MOTE_MUST_CHECK int mote_keyring_new(struct mote_keyring **out, struct mote_mem *mem, struct mote_slice secret);
+/* The same with 1 to MOTE_KEYRING_KEYS_MAX secrets, of which the first signs; MOTE_EINVAL also for one given twice. */
+MOTE_MUST_CHECK int mote_keyring_new_list(struct mote_keyring **out, struct mote_mem *mem,
+                                          const struct mote_slice *secrets, size_t count);
 void mote_keyring_free(struct mote_keyring *keyring);
 /* The kid of the signing key; NUL-terminated, valid until free. */
 const char *mote_keyring_signing_kid(const struct mote_keyring *keyring);
-/* HMAC-SHA-256 with the key for this purpose derived from key `kid` (NULL: the signing key). MOTE_ENOTFOUND for an unknown kid. */
+/* HMAC-SHA-256 with the key for this purpose derived from key `kid` (NULL: the signing key). MOTE_ENOTFOUND for an
+ * unknown kid. */
 MOTE_MUST_CHECK int mote_keyring_mac(const struct mote_keyring *keyring, const char *kid, enum mote_key_purpose purpose,
                                      struct mote_slice data, uint8_t out[32]);
-/* HMAC-SHA-256 under the key itself, for JWT. */
+/* HMAC-SHA-256 under the key itself, for JWT. MOTE_ENOTFOUND for an unknown kid. */
 MOTE_MUST_CHECK int mote_keyring_sign(const struct mote_keyring *keyring, struct mote_slice kid, struct mote_slice data,
                                       uint8_t out[32]);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Password hashes in PHC strings: Argon2id (RFC 9106). Hashing takes tens of milliseconds and 19 MiB, so it runs in a pool of
- * its own threads with a bounded queue; the answer comes back to the worker as a task.
+ * Password hashes in PHC strings: Argon2id (RFC 9106). Hashing takes tens of milliseconds and 19 MiB, so it runs in a
+ * pool of its own threads with a bounded queue; the answer comes back to the worker as a task.
  */
 #ifndef MOTE_SECURITY_PASSWORD_H
 #define MOTE_SECURITY_PASSWORD_H
@@ -16,27 +16,36 @@
 #include "base/slice.h"
 #include "base/task.h"
 
-#define MOTE_PASSWORD_MAX 128u
-#define MOTE_PASSWORD_HASH_MAX 160u /* of a PHC string with its NUL */
-#define MOTE_PASSWORD_QUEUE_MAX 32u
+#define MOTE_PASSWORD_MAX         128u
+#define MOTE_PASSWORD_HASH_MAX    160u /* of a PHC string with its NUL */
+#define MOTE_PASSWORD_QUEUE_MAX   32u
+#define MOTE_PASSWORD_THREADS_MAX 64u
+#define MOTE_PASSWORD_MEMORY_MAX                                                                                       \
+    1048576u /* KiB; bounds of what is configured and of what a stored hash may ask for                                \
+              */
+#define MOTE_PASSWORD_ITERATIONS_MAX  64u
+#define MOTE_PASSWORD_PARALLELISM_MAX 16u
+#define MOTE_PASSWORD_WORK_MAX        4194304u /* m × t: some seconds */
 
 struct mote_password_settings {
-    uint32_t memory_kib;  /* m */
+    uint32_t memory_kib;  /* m; at least 8 × p */
     uint32_t iterations;  /* t */
-    uint32_t parallelism; /* p */
+    uint32_t parallelism; /* p: lanes; they are computed one after the other, by one thread */
 };
 
 /* "argon2id:m=19456,t=2,p=1"; MOTE_EINVAL with *problem (static text) for anything else. */
 MOTE_MUST_CHECK int mote_password_settings_parse(struct mote_password_settings *out, struct mote_slice text,
                                                  const char **problem);
-/* These two block for the time of a hash: for commands and for the pool. */
+/* These two block for the time of a hash: for commands and for the pool. A password over MOTE_PASSWORD_MAX is
+ * MOTE_EINVAL before any work. MOTE_ENOMEM. */
 MOTE_MUST_CHECK int mote_password_hash(char out[MOTE_PASSWORD_HASH_MAX], const struct mote_password_settings *settings,
                                        struct mote_slice password, const struct mote_random *random);
-/* 0 when it fits, MOTE_EAUTH when not; an empty `hash` (unknown user, no password) is checked against a dummy of the same
- * settings, so that it takes as long, and never fits. */
+/* 0 when it fits, MOTE_EAUTH when not, MOTE_ECORRUPT for a hash that is not of this kind or over its bounds; an empty
+ * `hash` (unknown user, no password) is checked against a dummy of the same settings, so that it takes as long, and
+ * never fits. */
 MOTE_MUST_CHECK int mote_password_verify(const char *hash, const struct mote_password_settings *settings,
                                          struct mote_slice password);
-/* True when `hash` was made with weaker settings than these. */
+/* True when `hash` was made with less memory or fewer iterations than these settings have, or is not of this kind. */
 bool mote_password_needs_rehash(const char *hash, const struct mote_password_settings *settings);
 
 struct mote_password_pool;
@@ -46,26 +55,28 @@ enum mote_password_kind {
     MOTE_PASSWORD_VERIFY,
 };
 
-/* One job; the caller owns it and keeps it alive until its task has run. The password is copied in and wiped when done. */
+/* One job; the caller owns it and keeps it alive until its task has run. The password is copied in and wiped when done.
+ */
 struct mote_password_job {
-    struct mote_task done;         /* the caller sets done.run; posted to `mailbox` */
+    struct mote_task done; /* the caller sets done.run; posted to `mailbox` */
     struct mote_mailbox *mailbox;
     enum mote_password_kind kind;
     size_t password_length;
     uint8_t password[MOTE_PASSWORD_MAX];
     char hash[MOTE_PASSWORD_HASH_MAX]; /* VERIFY: in (empty = dummy); HASH: out */
-    uint64_t deadline_ns;          /* monotonic; passed before it starts: MOTE_ETIMEOUT without hashing */
-    int result;                    /* 0; VERIFY: MOTE_EAUTH; MOTE_ETIMEOUT, MOTE_ERANDOM, MOTE_ENOMEM */
+    uint64_t deadline_ns;              /* monotonic, UINT64_MAX for none; reached before it starts: MOTE_ETIMEOUT */
+    int result;                        /* 0, MOTE_ETIMEOUT, MOTE_ECANCELLED, or what the function above returned */
     struct mote_password_job *next;
 };
 
-/* Starts `threads` threads. All borrowed until free. */
+/* Starts `threads` threads, 1 to MOTE_PASSWORD_THREADS_MAX (MOTE_EINVAL). All borrowed until free. MOTE_ENOMEM,
+ * MOTE_EAGAIN when the system gives no thread. */
 MOTE_MUST_CHECK int mote_password_pool_new(struct mote_password_pool **out, struct mote_mem *mem,
                                            const struct mote_password_settings *settings, unsigned threads,
                                            const struct mote_random *random, const struct mote_clock *clock);
 /* Waits for running jobs; queued ones end with MOTE_ECANCELLED (their tasks are posted). */
 void mote_password_pool_free(struct mote_password_pool *pool);
-/* Any thread. MOTE_ELIMIT when MOTE_PASSWORD_QUEUE_MAX jobs wait: nothing was taken. */
+/* Any thread. MOTE_ELIMIT when MOTE_PASSWORD_QUEUE_MAX jobs wait: nothing was taken, and the caller wipes. */
 MOTE_MUST_CHECK int mote_password_pool_submit(struct mote_password_pool *pool, struct mote_password_job *job);
 const struct mote_password_settings *mote_password_pool_settings(const struct mote_password_pool *pool);
 
