@@ -3,9 +3,9 @@
  * A call as its handler sees it. The handler answers now or later, from the thread of its worker; the call outlives its
  * stream: an answer to a call that was cancelled, timed out or cut off is dropped without harm.
  *
- * Ownership: a call is the server's. A handler that answers after it has returned holds a reference (mote_call_ref) until
- * it has answered; everything it got from the call (request, metadata, identity, arena) is valid as long.
- * All functions: the worker's thread only.
+ * Ownership: a call is the server's. A handler that answers after it has returned holds a reference (mote_call_ref)
+ * until it has answered; everything it got from the call (request, metadata, identity, arena) is valid as long. All
+ * functions: the worker's thread only.
  */
 #ifndef MOTE_RPC_CALL_H
 #define MOTE_RPC_CALL_H
@@ -30,8 +30,10 @@ struct mote_server_worker;
 void mote_call_reply(struct mote_call *call, const void *response);
 /* Ends the call with a status; the message is a printf format, percent-encoded on the wire. Never put secrets in it. */
 void mote_call_fail(struct mote_call *call, enum mote_status status, const char *format, ...) MOTE_PRINTF(3, 4);
-/* Server-stream and bidirectional: one message. MOTE_ECLOSED when the call is over. It is taken even when the call is not
- * writable; a handler that goes on regardless is cut off at output_high (RESOURCE_EXHAUSTED). */
+/* Server-stream and bidirectional: one message. It is taken even when the call is not writable; a handler that goes on
+ * regardless is cut off at output_high (RESOURCE_EXHAUSTED). MOTE_ECLOSED when the call was over before; after any
+ * other error (a response that cannot be encoded or is over message_send_max too) it has ended by it, and `on_cancel`
+ * has been called. */
 MOTE_MUST_CHECK int mote_call_send(struct mote_call *call, const void *response);
 /* Server-stream and bidirectional: the end, OK. */
 void mote_call_finish(struct mote_call *call);
@@ -46,11 +48,11 @@ struct mote_violation {
 
 struct mote_failure {
     enum mote_status status;
-    const char *message;                      /* for people; no secrets */
-    const char *reason;                       /* ErrorInfo.reason: "USER_NOT_FOUND"; the domain is the service's package */
-    const struct mote_violation *violations;  /* BadRequest; INVALID_ARGUMENT only */
+    const char *message; /* for people; no secrets */
+    const char *reason;  /* ErrorInfo.reason: "USER_NOT_FOUND"; the domain is the service's package */
+    const struct mote_violation *violations; /* BadRequest; INVALID_ARGUMENT only */
     size_t violation_count;
-    uint64_t retry_after_ms;                  /* RetryInfo and grpc-retry-pushback-ms; 0: none */
+    uint64_t retry_after_ms; /* RetryInfo and grpc-retry-pushback-ms; 0: none */
 };
 
 /* Ends the call with this status and its details: exactly one ErrorInfo. Borrowed until it returns. */
@@ -58,9 +60,9 @@ void mote_call_fail_details(struct mote_call *call, const struct mote_failure *f
 
 /* --- metadata -------------------------------------------------------------------------------------------------- */
 
-/* Adds a field to the initial metadata (before it is sent) or the trailers (before the end). `-bin` values are given raw and
- * encoded here. Copies. MOTE_EINVAL for a reserved or malformed name or value, MOTE_ECLOSED when too late, MOTE_ELIMIT,
- * MOTE_ENOMEM. */
+/* Adds a field to the initial metadata (before it is sent) or the trailers (before the end). `-bin` values are given
+ * raw and encoded here. Copies. MOTE_EINVAL for a reserved or malformed name or value, MOTE_ECLOSED when too late,
+ * MOTE_ELIMIT, MOTE_ENOMEM. */
 MOTE_MUST_CHECK int mote_call_add_header(struct mote_call *call, const char *name, struct mote_slice value);
 MOTE_MUST_CHECK int mote_call_add_trailer(struct mote_call *call, const char *name, struct mote_slice value);
 /* The first value of a metadata field of the request, as it came; {NULL, 0} where there is none. */
@@ -79,7 +81,8 @@ const char *mote_call_peer(const struct mote_call *call);
 
 /* False while more than stream_output_high bytes wait. */
 bool mote_call_writable(const struct mote_call *call);
-/* `ready` is called (from the loop, never from inside a mote_call_* function) each time the call becomes writable again. */
+/* `ready` is called (from the loop, never from inside a mote_call_* function) each time the call becomes writable
+ * again. */
 void mote_call_on_writable(struct mote_call *call, void (*ready)(struct mote_call *call));
 /* Stops and starts the delivery of messages to the handler; while paused the client is held by flow control. */
 void mote_call_pause(struct mote_call *call);
@@ -87,11 +90,14 @@ void mote_call_resume(struct mote_call *call);
 
 /* --- life ------------------------------------------------------------------------------------------------------ */
 
-/* `ended` is called once when the call ends otherwise than by its handler's answer: reset or connection lost (CANCELLED), the
- * deadline (DEADLINE_EXCEEDED), a limit, shutdown (UNAVAILABLE). */
+/* `ended` is called once when the call ends otherwise than by its handler's answer: reset or connection lost
+ * (CANCELLED), the deadline (DEADLINE_EXCEEDED), a limit, shutdown (UNAVAILABLE). */
 void mote_call_on_cancel(struct mote_call *call, void (*ended)(struct mote_call *call, enum mote_status status));
 /* True once the call has ended, in whatever way. */
 bool mote_call_is_over(const struct mote_call *call);
+/* This call has no end of its own (a watch): a graceful shutdown ends it, UNAVAILABLE · SHUTTING_DOWN, instead of
+ * waiting. */
+void mote_call_set_endless(struct mote_call *call);
 void mote_call_ref(struct mote_call *call);
 void mote_call_unref(struct mote_call *call);
 /* Absolute monotonic ns; UINT64_MAX without a deadline. */

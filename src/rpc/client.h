@@ -19,7 +19,7 @@
 #include "wire/limits.h"
 #include "wire/status.h"
 
-struct mote_client;            /* what connections of one thread share */
+struct mote_client; /* what connections of one thread share */
 struct mote_client_connection;
 struct mote_client_call;
 
@@ -39,8 +39,7 @@ struct mote_client_owner {
 
 /* `authority` ("localhost:50051") is copied. */
 MOTE_MUST_CHECK int mote_client_connection_new(struct mote_client_connection **out, struct mote_client *client,
-                                               struct mote_client_owner *owner, const char *authority,
-                                               uint64_t now_ns);
+                                               struct mote_client_owner *owner, const char *authority, uint64_t now_ns);
 /* Open calls end UNAVAILABLE, their `ended` is called from here. */
 void mote_client_connection_free(struct mote_client_connection *connection);
 MOTE_MUST_CHECK int mote_client_connection_recv(struct mote_client_connection *connection, struct mote_slice in,
@@ -64,10 +63,10 @@ struct mote_client_call_callbacks {
 };
 
 struct mote_client_call_options {
-    const struct mote_method *method;  /* path, kind and types; the handler is not looked at */
+    const struct mote_method *method; /* path, kind and types; the handler is not looked at */
     const struct mote_client_call_callbacks *callbacks;
     void *user;
-    uint64_t timeout_ns;               /* relative; MOTE_REQUEST_NO_TIMEOUT (UINT64_MAX): none. Sent as grpc-timeout and kept here */
+    uint64_t timeout_ns; /* relative; MOTE_REQUEST_NO_TIMEOUT (UINT64_MAX): none. Sent as grpc-timeout and kept here */
     const struct mote_field *metadata; /* copied; `-bin` values already encoded */
     size_t metadata_count;
 };

@@ -22,41 +22,41 @@ enum mote_call_kind {
 };
 
 /*
- * A handler. Unary and server-stream: called once, when the request is whole and the client has half-closed. Client-stream
- * and bidirectional: once for each message, then once with `request` NULL at the client's half-close.
+ * A handler. Unary and server-stream: called once, when the request is whole and the client has half-closed.
+ * Client-stream and bidirectional: once for each message, then once with `request` NULL at the client's half-close.
  * `request` is valid until the call ends for the first two kinds, until the handler returns for the others.
  */
 typedef void mote_handler_cb(struct mote_call *call, const void *request);
 
 struct mote_method {
-    const char *name;                         /* "GetUser" */
-    const char *path;                         /* "/user.v1.UserService/GetUser" */
+    const char *name; /* "GetUser" */
+    const char *path; /* "/user.v1.UserService/GetUser" */
     enum mote_call_kind kind;
     const struct mote_message_type *request;
     const struct mote_message_type *response;
-    uint32_t request_max;                     /* bytes of one request message; 0: the server's message_receive_max */
+    uint32_t request_max; /* bytes of one request message; 0: the server's message_receive_max */
     mote_handler_cb *handler;
 };
 
 /* One .proto file for reflection. */
 struct mote_proto_file {
-    const char *name;                         /* "user/v1/user.proto" */
-    struct mote_slice descriptor;             /* serialised FileDescriptorProto */
+    const char *name;             /* "user/v1/user.proto" */
+    struct mote_slice descriptor; /* serialised FileDescriptorProto */
     const struct mote_proto_file *const *dependencies;
     size_t dependency_count;
-    const char *const *symbols;               /* sorted full names that it defines: services, methods, messages,
-                                                 fields, oneofs, enums, enum values, extensions */
+    const char *const *symbols; /* sorted full names that it defines: services, methods, messages,
+                                   fields, oneofs, enums, enum values, extensions */
     size_t symbol_count;
     const struct mote_proto_extension {
-        const char *extendee;                 /* full name of the extended message */
+        const char *extendee; /* full name of the extended message */
         uint32_t number;
-    } *extensions;
+    } * extensions;
     size_t extension_count;
 };
 
 struct mote_service {
-    const char *name;                         /* "user.v1.UserService" */
-    const char *package;                      /* "user.v1": the domain of the errors it makes */
+    const char *name;    /* "user.v1.UserService" */
+    const char *package; /* "user.v1": the domain of the errors it makes */
     const struct mote_method *methods;
     size_t method_count;
     const struct mote_proto_file *file;

@@ -31,7 +31,8 @@ struct mote_server_connection;
 
 /* What a finished call was: given to the end observers, once for every call that was started. */
 struct mote_call_summary {
-    const struct mote_service *service; /* NULL for an unknown one: a static pseudo-method named "other" stands for it */
+    const struct mote_service
+        *service; /* NULL for an unknown one: a static pseudo-method named "other" stands for it */
     const struct mote_method *method;
     enum mote_status status;
     uint64_t duration_ns;
@@ -59,12 +60,12 @@ enum mote_stage {
 };
 
 struct mote_server_options {
-    const struct mote_limits *limits;            /* borrowed until free */
-    const struct mote_access_row *access;        /* NULL: everything registered is public */
+    const struct mote_limits *limits;     /* borrowed until free */
+    const struct mote_access_row *access; /* NULL: everything registered is public */
     size_t access_count;
     struct mote_interceptor stages[MOTE_STAGE_COUNT];
     struct mote_log *log;
-    size_t worker_count;                         /* process-wide limits are divided among them */
+    size_t worker_count; /* process-wide limits are divided among them */
 };
 
 /* The registry is filled, then never changes. `options` is copied. */
@@ -84,15 +85,17 @@ const struct mote_service *mote_server_service_at(const struct mote_server *serv
 uint32_t mote_server_access(const struct mote_server *server, const char *path);
 
 struct mote_server_worker_options {
-    struct mote_mem *mem;             /* the worker's pool; borrowed until worker_free */
-    struct mote_timer_wheel *wheel;   /* driven by the caller */
-    void *user;                       /* mote_call_worker_user */
+    struct mote_mem *mem;           /* the worker's pool; borrowed until worker_free */
+    struct mote_timer_wheel *wheel; /* driven by the caller */
+    void *user;                     /* mote_call_worker_user */
 };
 
 MOTE_MUST_CHECK int mote_server_worker_new(struct mote_server_worker **out, struct mote_server *server,
                                            const struct mote_server_worker_options *options);
 /* After all its connections and all references to its calls. */
 void mote_server_worker_free(struct mote_server_worker *worker);
+/* The time of this loop turn, for what runs in it outside of connections: late answers measure by it. */
+void mote_server_worker_set_now(struct mote_server_worker *worker, uint64_t now_ns);
 struct mote_server *mote_server_worker_server(struct mote_server_worker *worker);
 /* Handlers running (or held by references) on this worker. */
 size_t mote_server_worker_calls(const struct mote_server_worker *worker);
@@ -112,8 +115,8 @@ MOTE_MUST_CHECK int mote_server_connection_new(struct mote_server_connection **o
                                                const struct mote_server_connection_options *options, uint64_t now_ns);
 /* Calls still running are cancelled. */
 void mote_server_connection_free(struct mote_server_connection *connection);
-/* Consumes all of `in` (at most MOTE_H2_RECV_MAX bytes) and runs what follows from it. A negative return: the connection is
- * over; send what mote_server_connection_send still gives, then close. */
+/* Consumes all of `in` (at most MOTE_H2_RECV_MAX bytes) and runs what follows from it. A negative return: the
+ * connection is over; send what mote_server_connection_send still gives, then close. */
 MOTE_MUST_CHECK int mote_server_connection_recv(struct mote_server_connection *connection, struct mote_slice in,
                                                 uint64_t now_ns);
 /* As mote_h2_send: fills `out`, *length 0 when there is nothing (now). */
@@ -126,8 +129,8 @@ bool mote_server_connection_is_over(const struct mote_server_connection *connect
 /* As mote_h2_set_pending_output. */
 void mote_server_connection_set_pending_output(struct mote_server_connection *connection, size_t pending,
                                                uint64_t now_ns);
-/* Graceful shutdown: GOAWAY twice with a PING between (or 5 s), open calls end in peace, watches are ended with UNAVAILABLE ·
- * SHUTTING_DOWN at the second GOAWAY. Idempotent. */
+/* Graceful shutdown: GOAWAY twice with a PING between (or 5 s), open calls end in peace, watches are ended with
+ * UNAVAILABLE · SHUTTING_DOWN at the second GOAWAY. Idempotent. */
 void mote_server_connection_drain(struct mote_server_connection *connection, uint64_t now_ns);
 /* The grace period is over: every open call is answered UNAVAILABLE · SHUTTING_DOWN, or reset. */
 void mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns);

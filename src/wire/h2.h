@@ -5,15 +5,14 @@
  * callback: callbacks append events, and the events are handled after the bytes have been parsed.
  *
  * Use, on one thread:
- *   mote_h2_recv(h2, bytes, now)               once per read, at most MOTE_H2_RECV_MAX bytes
+ *   mote_h2_recv(h2, bytes, now)               at most MOTE_H2_RECV_MAX bytes, and all events of before were taken
  *   while (mote_h2_next_event(h2, &event))     at once afterwards: slices in events point into `bytes`
  *       … submit answers …
- *   while ((n = mote_h2_send(h2, room, …)) > 0) write it
+ *   mote_h2_send(h2, room, …)                  until it has nothing; then take events again: sending makes some
+ *                                              (CLOSED, WRITABLE), and answering those makes output
+ *   mote_h2_is_over(h2)                        then close the transport, mote_h2_abort, take events, mote_h2_free
  * The timers of a connection (preface, header block, stalled output …) run on the wheel of its context; when one
- * fires the owner's `attention` is called, and it drains events and output as above.
- *
- * Events of all connections of a context share one queue, so a connection's events are drained before another
- * connection of the same context is given bytes (asserted).
+ * fires the owner's `attention` is called, and it takes events and output as above.
  */
 #ifndef MOTE_WIRE_H2_H
 #define MOTE_WIRE_H2_H
@@ -55,7 +54,7 @@ enum mote_event_type {
     MOTE_EVENT_TRAILERS, /* client: the trailing block; `fields`. Trailers of requests are checked and dropped */
     MOTE_EVENT_DATA,     /* bytes of the body; `data`; return the credit with mote_h2_consume */
     MOTE_EVENT_END,      /* the peer half-closed, when no HEADERS, TRAILERS or DATA event carried the flag */
-    MOTE_EVENT_WRITABLE, /* output queued on the stream fell to half of stream_output_high or below */
+    MOTE_EVENT_WRITABLE, /* output queued, once over stream_output_high, fell to half of it or below */
     MOTE_EVENT_CLOSED,   /* the stream is gone; `error` tells how; always its last event */
     MOTE_EVENT_PING_ACK, /* the answer to mote_h2_ping; no stream */
     MOTE_EVENT_GOAWAY,   /* the peer goes away; `error`, `last_stream_id`; no stream */
@@ -106,10 +105,10 @@ void mote_h2_free(struct mote_h2 *h2);
  * output, then close. After an error it must not be called again.
  */
 MOTE_MUST_CHECK int mote_h2_recv(struct mote_h2 *h2, struct mote_slice in, uint64_t now_ns);
-/* False when there is none left. */
+/* False when there is none left. It also frees the stream whose CLOSED event was taken before. */
 bool mote_h2_next_event(struct mote_h2 *h2, struct mote_event *event);
-/* Writes up to `capacity` (at least 1) bytes of output to `out`; *length 0: nothing to write now. A negative return:
- * the connection is over. */
+/* Writes up to `capacity` (at least 1) bytes of output to `out`; *length 0: nothing to write now. A negative return,
+ * with *length 0: the connection was ended by an error (or by mote_h2_abort) and its last output has been taken. */
 MOTE_MUST_CHECK int mote_h2_send(struct mote_h2 *h2, uint8_t *out, size_t capacity, size_t *length, uint64_t now_ns);
 /* False while so much output waits that nothing more should be read. */
 bool mote_h2_wants_read(const struct mote_h2 *h2);
@@ -117,7 +116,8 @@ bool mote_h2_wants_read(const struct mote_h2 *h2);
 bool mote_h2_wants_write(const struct mote_h2 *h2);
 /* True when both directions are done: all output taken, nothing more to come. Close the transport. */
 bool mote_h2_is_over(const struct mote_h2 *h2);
-/* The transport is gone (or shall be): every open stream gets its CLOSED event (error CANCEL, by_peer). */
+/* The transport is gone (or shall be): every open stream gets its CLOSED event (error CANCEL, by_peer). Only events may
+ * be taken afterwards. */
 void mote_h2_abort(struct mote_h2 *h2);
 /* Tells how the transport fares: `pending` bytes of output taken by mote_h2_send wait to be written. Counts for
  * wants_read and the output stall limit. */
@@ -144,7 +144,8 @@ MOTE_MUST_CHECK int mote_h2_respond(struct mote_stream *stream, const struct mot
 /* Queues body bytes behind what is queued; `head` and `body` are copied, one behind the other. MOTE_ECLOSED after the
  * end or a reset. Only after mote_h2_respond or mote_h2_request. */
 MOTE_MUST_CHECK int mote_h2_write(struct mote_stream *stream, struct mote_slice head, struct mote_slice body);
-/* Server: ends the stream with trailers once the queued bytes are out. Copied as in mote_h2_respond. */
+/* Server: ends the stream with trailers once the queued bytes are out. Copied as in mote_h2_respond; MOTE_ELIMIT for
+ * more than 128 fields or 32 KiB of them, as there. */
 MOTE_MUST_CHECK int mote_h2_write_trailers(struct mote_stream *stream, const struct mote_field *fields, size_t count);
 /* Ends our side without trailers once the queued bytes are out. */
 MOTE_MUST_CHECK int mote_h2_write_end(struct mote_stream *stream);

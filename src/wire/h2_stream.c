@@ -43,14 +43,24 @@ void mote_h2_stream_drop_output(struct mote_h2_stream *stream)
     stream->stall_since_ns = 0;
 }
 
-void mote_h2_stream_free(struct mote_h2_stream *stream)
+/* The memory, once nothing knows the stream any more. */
+static void release_memory(struct mote_mem *mem, struct mote_h2_stream *stream)
 {
-    struct mote_h2 *h2 = stream->public.h2;
-    struct mote_mem *mem = h2->context->mem;
     nghttp2_rcbuf **rcbufs = stream->rcbufs_heap != NULL ? stream->rcbufs_heap : stream->rcbufs;
     for (size_t i = 0; i < stream->rcbuf_count; i++) {
         nghttp2_rcbuf_decref(rcbufs[i]);
     }
+    mote_mem_release(mem, stream->rcbufs_heap);
+    mote_mem_release(mem, stream->others_heap);
+    mote_mem_release(mem, stream->trailers);
+    mote_mem_release(mem, stream->trailer_others);
+    mote_mem_release(mem, stream->trailers_out_heap);
+    mote_mem_release(mem, stream);
+}
+
+static void unlink_stream(struct mote_h2_stream *stream)
+{
+    struct mote_h2 *h2 = stream->public.h2;
     if (!stream->closed) {
         mote_h2_stream_drop_output(stream);
         h2->stream_count--;
@@ -61,13 +71,29 @@ void mote_h2_stream_free(struct mote_h2_stream *stream)
     if (h2->current == stream) {
         h2->current = NULL;
     }
-    mote_mem_release(mem, stream->rcbufs_heap);
-    mote_mem_release(mem, stream->others_heap);
-    mote_mem_release(mem, stream->trailers);
-    mote_mem_release(mem, stream->trailer_others);
-    mote_mem_release(mem, stream->trailers_out_heap);
     mote_list_remove(&stream->node);
-    mote_mem_release(mem, stream);
+}
+
+void mote_h2_stream_free(struct mote_h2_stream *stream)
+{
+    struct mote_mem *mem = stream->public.h2->context->mem;
+    unlink_stream(stream);
+    release_memory(mem, stream);
+}
+
+/* nghttp2's reference-counted buffers do not need its session. */
+void mote_h2_keep(struct mote_stream *stream)
+{
+    struct mote_h2 *h2 = stream->h2;
+    mote_assert(h2->taken == mote_h2_stream_of(stream));
+    h2->taken = NULL;
+    unlink_stream(mote_h2_stream_of(stream));
+    stream->h2 = NULL;
+}
+
+void mote_h2_drop(struct mote_h2_context *context, struct mote_stream *stream)
+{
+    release_memory(context->mem, mote_h2_stream_of(stream));
 }
 
 void mote_h2_stream_close(struct mote_h2_stream *stream, uint32_t error, bool by_peer)
