@@ -2,7 +2,7 @@
 /*
  * Sets of four slots; the slot's tag is a keyed hash of the token's end, where its signature is. Tokens that were
  * entered differ there, because their MACs differ; a forgery with another's signature gets that one's tag and is told
- * apart by the comparison, which goes over all bytes. So a look-up hashes 48 bytes instead of 400. The slots of a set
+ * apart by the comparison, which goes over all bytes. So a look-up hashes 24 bytes instead of 400. The slots of a set
  * are one cache line; token and identity are in a block of their own, made when the token is entered and wiped when it
  * goes. At most MOTE_TOKEN_CACHE_ENTRIES × (MOTE_JWT_LENGTH_MAX + about 120) bytes.
  */
@@ -16,7 +16,7 @@
 
 #define WAYS      4u
 #define SET_COUNT (MOTE_TOKEN_CACHE_ENTRIES / WAYS)
-#define TAIL      48u /* hashed: a signature and a little more, whole words */
+#define TAIL      24u /* hashed: 144 bits of the signature */
 
 _Static_assert((SET_COUNT & (SET_COUNT - 1)) == 0, "a set is chosen by the bits of the hash");
 
