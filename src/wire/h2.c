@@ -15,29 +15,6 @@
 #define NGHTTP2_ENTRIES_MAX 16u
 #define STREAM_ID_LAST      0x7fffffff
 
-static void *adapter_malloc(size_t size, void *context)
-{
-    return mote_mem_allocate(context, size);
-}
-
-static void adapter_free(void *pointer, void *context)
-{
-    mote_mem_release(context, pointer);
-}
-
-static void *adapter_calloc(size_t count, size_t size, void *context)
-{
-    if (size != 0 && count > SIZE_MAX / size) {
-        return NULL;
-    }
-    return mote_mem_allocate_zeroed(context, count * size);
-}
-
-static void *adapter_realloc(void *pointer, size_t size, void *context)
-{
-    return mote_mem_reallocate(context, pointer, size);
-}
-
 static int options_new(nghttp2_option **out)
 {
     nghttp2_option *options;
@@ -63,7 +40,7 @@ int mote_h2_context_new(struct mote_h2_context **out, const struct mote_h2_conte
     context->limits = given->limits;
     context->mem = given->mem;
     context->wheel = given->wheel;
-    context->nghttp2_mem = (nghttp2_mem){given->mem, adapter_malloc, adapter_free, adapter_calloc, adapter_realloc};
+    mote_h2_memory_init(context);
     if (mote_h2_callbacks_new(&context->callbacks) != 0) {
         goto fail_callbacks;
     }
@@ -161,6 +138,7 @@ void mote_h2_free(struct mote_h2 *h2)
         mote_h2_stream_free(MOTE_CONTAINER_OF(node, struct mote_h2_stream, node));
     }
     nghttp2_session_del(h2->session);
+    mote_h2_memory_release_held(h2);
     h2->context->connections--;
     mote_mem_release(h2->context->mem, h2);
 }
@@ -294,10 +272,17 @@ static void fail(struct mote_h2 *h2, ssize_t error)
         if (nghttp2_is_fatal((int)error) && error != NGHTTP2_ERR_CALLBACK_FAILURE) {
             mote_h2_kill(h2, MOTE_ELIMIT, MOTE_H2_ENHANCE_YOUR_CALM, "header block in too many frames");
         } else {
-            mote_h2_kill(h2, MOTE_EPROTO, MOTE_H2_INTERNAL_ERROR, "internal error");
+            mote_h2_kill(h2, MOTE_EINTERNAL, MOTE_H2_INTERNAL_ERROR, "internal error");
         }
         break;
     }
+}
+
+static void begin_shutdown(struct mote_h2 *h2, const char *debug)
+{
+    h2->shutting_down = true;
+    h2->shutdown_due = true;
+    h2->shutdown_debug = debug;
 }
 
 /* What nghttp2 has taken in has consequences of its own. */
@@ -318,9 +303,8 @@ static void settle(struct mote_h2 *h2)
         h2->windows_changed = false;
         mote_h2_timers_resume_crumbs(h2, false);
     }
-    if (h2->role == MOTE_ROLE_SERVER && !h2->shutting_down && h2->meter.last_stream_id >= limits->stream_id_max &&
-        mote_h2_shutdown(h2, "stream identifiers run out") != 0) {
-        mote_h2_kill(h2, MOTE_ENOMEM, MOTE_H2_INTERNAL_ERROR, "out of memory");
+    if (h2->role == MOTE_ROLE_SERVER && !h2->shutting_down && h2->meter.last_stream_id >= limits->stream_id_max) {
+        begin_shutdown(h2, "stream identifiers run out");
     }
 }
 
@@ -381,14 +365,27 @@ static bool next_is_notice(struct mote_h2 *h2)
     return true;
 }
 
+/* The last step of a graceful shutdown, as late as possible: streams that came until now are served. */
+static void submit_shutdown(struct mote_h2 *h2)
+{
+    const char *debug = h2->shutdown_debug;
+    h2->shutdown_due = false;
+    if (nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h2->session),
+                              NGHTTP2_NO_ERROR, (const uint8_t *)debug, debug != NULL ? strlen(debug) : 0) != 0) {
+        mote_h2_kill(h2, MOTE_ENOMEM, MOTE_H2_INTERNAL_ERROR, "out of memory");
+        mote_h2_bury(h2);
+    }
+}
+
 /* The next frame from nghttp2; false when there is none now. */
 static bool next_frame(struct mote_h2 *h2)
 {
     const size_t before = h2->out_length;
     const uint8_t *data;
+    mote_h2_memory_begin_send(h2);
     const ssize_t length = nghttp2_session_mem_send(h2->session, &data);
-    if (length < 0) {
-        fail(h2, length);
+    if (!mote_h2_memory_end_send(h2) || length < 0) {
+        fail(h2, length < 0 ? length : NGHTTP2_ERR_NOMEM);
         mote_h2_bury(h2);
         return false;
     }
@@ -426,13 +423,19 @@ int mote_h2_send(struct mote_h2 *h2, uint8_t *out, size_t capacity, size_t *leng
     h2->out = out;
     h2->out_length = 0;
     h2->out_capacity = capacity;
+    if (h2->shutdown_due && !h2->killed) {
+        submit_shutdown(h2);
+    }
     while (send_rest(h2) && h2->out_length < capacity) {
         if (!next_is_notice(h2) && (is_silenced(h2) || !next_frame(h2))) {
             break;
         }
     }
     if (h2->failed_by_nghttp2 && !h2->killed) {
-        mote_h2_kill(h2, MOTE_EPROTO, (enum mote_h2_error)h2->nghttp2_error, "protocol error");
+        const bool internal =
+            h2->nghttp2_error == NGHTTP2_INTERNAL_ERROR; /* such as no memory to compress a header block */
+        mote_h2_kill(h2, internal ? MOTE_EINTERNAL : MOTE_EPROTO, (enum mote_h2_error)h2->nghttp2_error,
+                     internal ? "internal error" : "protocol error");
         h2->silent = true; /* its GOAWAY is out */
         mote_h2_bury(h2);
     }
@@ -447,7 +450,7 @@ bool mote_h2_wants_write(const struct mote_h2 *h2)
     if (h2->aborted) {
         return false;
     }
-    if (h2->rest_length != 0 || h2->notice_length != 0) {
+    if (h2->rest_length != 0 || h2->notice_length != 0 || (h2->shutdown_due && !h2->killed)) {
         return true;
     }
     return !is_silenced(h2) && nghttp2_session_want_write(h2->session) != 0;
@@ -506,15 +509,9 @@ int mote_h2_shutdown(struct mote_h2 *h2, const char *debug)
     if (h2->killed || h2->aborted) {
         return MOTE_ECLOSED;
     }
-    if (h2->shutting_down) {
-        return 0;
+    if (!h2->shutting_down) {
+        begin_shutdown(h2, debug);
     }
-    const size_t length = debug != NULL ? strlen(debug) : 0;
-    if (nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h2->session),
-                              NGHTTP2_NO_ERROR, (const uint8_t *)debug, length) != 0) {
-        return MOTE_ENOMEM;
-    }
-    h2->shutting_down = true;
     return 0;
 }
 

@@ -107,7 +107,9 @@ static bool count_field(struct mote_h2_stream *stream, size_t length)
     }
     if (stream->block_size > limits->metadata_size_hard || stream->block_count > limits->metadata_count_hard) {
         stream->over_hard = true;
-        stream->fields.overflow = MOTE_FIELDS_OVER_HARD;
+        if (fields != NULL) {
+            fields->overflow = MOTE_FIELDS_OVER_HARD;
+        }
     }
     if (stream->block_size > limits->metadata_size_kill || stream->block_count > limits->metadata_count_kill) {
         mote_h2_kill(h2, MOTE_ELIMIT, MOTE_H2_ENHANCE_YOUR_CALM, "header block too large");
@@ -323,7 +325,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
         (void)mote_h2_judge(h2, mote_meter_call_ended(&h2->meter, is_cancelled_early(stream)));
     }
     const bool refused = h2->role == MOTE_ROLE_CLIENT && error == NGHTTP2_REFUSED_STREAM;
-    mote_h2_stream_close(stream, error, stream->peer_reset || refused);
+    mote_h2_stream_close(stream, stream->reset_due ? stream->reset_error : error, stream->peer_reset || refused);
     return outcome(h2);
 }
 

@@ -5,6 +5,7 @@
  *   h2.c            life of context and connection, receiving, sending, its end
  *   h2_callbacks.c  what nghttp2 tells while it parses and sends
  *   h2_events.c     the queue of events
+ *   h2_memory.c     the allocator that nghttp2 gets
  *   h2_stream.c     streams: life, output, credit
  *   h2_timers.c     what may not last for ever
  *
@@ -40,6 +41,8 @@
 #define MOTE_H2_CRUMB_WAIT_NS 100000000u
 /* Events of one connection: a read of MOTE_H2_RECV_MAX bytes has at most one for each frame. */
 #define MOTE_H2_EVENTS_MAX (MOTE_H2_RECV_MAX / MOTE_H2_FRAME_HEADER + 1024u)
+/* Blocks that nghttp2 freed after memory ran out, kept until its session is gone. */
+#define MOTE_H2_HELD_MAX 16u
 /* Free event nodes a context keeps. */
 #define MOTE_H2_NODES_KEPT 256u
 
@@ -60,6 +63,13 @@ struct mote_h2_context {
     struct mote_h2_node *free_nodes;
     size_t free_node_count;
     size_t connections;
+    struct mote_h2 *sending; /* nghttp2 is sending for it */
+    bool starved;            /* … and memory ran out */
+    size_t held_count;
+    struct {
+        struct mote_h2 *h2;
+        void *pointer;
+    } held[MOTE_H2_HELD_MAX];
 };
 
 /* Why no DATA is being sent although nghttp2 asked for it. */
@@ -166,7 +176,9 @@ struct mote_h2 {
     bool sent_anything;
     bool settings_received;
     bool settings_acknowledged;
-    bool shutting_down;     /* the second GOAWAY was submitted */
+    const char *shutdown_debug;
+    bool shutting_down;     /* the second step of a graceful shutdown was asked for … */
+    bool shutdown_due;      /* … and its GOAWAY is not yet submitted */
     bool failed_by_nghttp2; /* it has sent a GOAWAY with an error … */
     uint32_t nghttp2_error; /* … namely this */
     bool output_blocked;    /* pending went over output_high and not yet under output_low */
@@ -198,6 +210,14 @@ struct mote_event *mote_h2_events_append(struct mote_h2 *h2, struct mote_h2_stre
 void mote_h2_events_append_closed(struct mote_h2 *h2, struct mote_h2_stream *stream, uint32_t error, bool by_peer);
 void mote_h2_events_clear(struct mote_h2 *h2);
 void mote_h2_events_free_nodes(struct mote_h2_context *context);
+
+/* h2_memory.c */
+void mote_h2_memory_init(struct mote_h2_context *context);
+/* Around nghttp2_session_mem_send; the second returns false when memory ran out. */
+void mote_h2_memory_begin_send(struct mote_h2 *h2);
+bool mote_h2_memory_end_send(struct mote_h2 *h2);
+/* After nghttp2_session_del. */
+void mote_h2_memory_release_held(struct mote_h2 *h2);
 
 /* h2_stream.c */
 struct mote_h2_stream *mote_h2_stream_new(struct mote_h2 *h2, int32_t id);

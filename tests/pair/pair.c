@@ -105,6 +105,9 @@ void mote_end_collect(struct mote_end *end, struct mote_buffer *out)
 
 static bool deliver(struct mote_end *from, struct mote_end *to)
 {
+    if (from->h2 == NULL || to->h2 == NULL) {
+        return false;
+    }
     const size_t before = mote_buffer_length(&to->inbox);
     mote_end_collect(from, &to->inbox);
     if (mote_buffer_length(&to->inbox) == 0) {
@@ -158,6 +161,11 @@ static void end_init(struct mote_end *end, struct mote_pair *pair)
 
 int mote_pair_init(struct mote_pair *pair)
 {
+    return mote_pair_init_with(pair, NULL);
+}
+
+int mote_pair_init_with(struct mote_pair *pair, struct mote_mem *mem)
+{
     memset(pair, 0, sizeof *pair);
     pair->now_ns = MOTE_PAIR_START_NS;
     pair->chunk = MOTE_H2_RECV_MAX;
@@ -166,7 +174,7 @@ int mote_pair_init(struct mote_pair *pair)
     mote_timer_wheel_init(&pair->wheel, pair->now_ns);
     end_init(&pair->client, pair);
     end_init(&pair->server, pair);
-    const struct mote_h2_context_options options = {&pair->limits, &pair->mem.mem, &pair->wheel};
+    const struct mote_h2_context_options options = {&pair->limits, mem != NULL ? mem : &pair->mem.mem, &pair->wheel};
     return mote_h2_context_new(&pair->context, &options);
 }
 
@@ -176,6 +184,11 @@ int mote_pair_connect(struct mote_pair *pair)
     if (error != 0) {
         return error;
     }
+    return mote_h2_new(&pair->server.h2, pair->context, MOTE_ROLE_SERVER, &pair->server.owner, pair->now_ns);
+}
+
+int mote_pair_connect_server(struct mote_pair *pair)
+{
     return mote_h2_new(&pair->server.h2, pair->context, MOTE_ROLE_SERVER, &pair->server.owner, pair->now_ns);
 }
 

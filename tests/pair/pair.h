@@ -47,8 +47,12 @@ struct mote_pair {
 
 /* MOTE_ENOMEM. Change limits afterwards at will, before mote_pair_connect. */
 MOTE_MUST_CHECK int mote_pair_init(struct mote_pair *pair);
+/* The same with memory from elsewhere. */
+MOTE_MUST_CHECK int mote_pair_init_with(struct mote_pair *pair, struct mote_mem *mem);
 /* Makes both connections. */
 MOTE_MUST_CHECK int mote_pair_connect(struct mote_pair *pair);
+/* Makes the server's alone, for a peer that writes its frames by hand. */
+MOTE_MUST_CHECK int mote_pair_connect_server(struct mote_pair *pair);
 /* Frees everything; returns the number of blocks leaked. */
 size_t mote_pair_dispose(struct mote_pair *pair);
 /* Moves bytes and events until both ends are quiet. */
