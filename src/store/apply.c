@@ -227,7 +227,7 @@ static int update_user(const struct apply *apply, struct mote_store_update_user 
         if (result == 0) {
             stage_user(apply, MOTE_STORE_CHANGE_USER_UPDATED, &after);
             if (after.epoch != before.epoch) {
-                stage_user(apply, MOTE_STORE_CHANGE_USER_EPOCH, &after);
+                stage_user(apply, MOTE_STORE_CHANGE_USER_ROLES, &after);
             }
         }
     }

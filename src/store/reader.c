@@ -233,7 +233,7 @@ static int load_epochs(struct mote_reader *reader, const struct mote_reader_revo
     while (result == 1) {
         struct mote_store_change change = {
             .commit = read->position,
-            .kind = MOTE_STORE_CHANGE_USER_EPOCH,
+            .kind = MOTE_STORE_CHANGE_USER_ROLES, /* nothing else raises an epoch in this version of the schema */
             .epoch = (uint64_t)sqlite3_column_int64(statement, 1),
             .time = sqlite3_column_int64(statement, 2),
         };

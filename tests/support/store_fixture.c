@@ -99,6 +99,14 @@ void fixture_close(struct fixture *fixture)
     fixture->store = NULL;
 }
 
+sqlite3 *fixture_open_file(const struct fixture *fixture)
+{
+    sqlite3 *db = NULL;
+    mote_assert(sqlite3_open_v2(fixture->path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    return db;
+}
+
 void fixture_pump(struct fixture *fixture)
 {
     struct fixture_mailbox *box = &fixture->mailbox;
@@ -117,7 +125,7 @@ void fixture_pump(struct fixture *fixture)
     }
 }
 
-/* `now` has no meaning any more when a write is done: its sign bit is free to say so. */
+/* `now` has no meaning any more when a write is done: it can say so. */
 static void set_done(struct mote_store_write *write)
 {
     write->now = INT64_MIN;
@@ -138,10 +146,15 @@ int fixture_write(struct fixture *fixture, struct mote_store_write *write, enum 
     if (result != 0) {
         return result;
     }
+    fixture_wait(fixture, write);
+    return write->result;
+}
+
+void fixture_wait(struct fixture *fixture, const struct mote_store_write *write)
+{
     while (write->now != INT64_MIN) {
         fixture_pump(fixture);
     }
-    return write->result;
 }
 
 void fixture_id(uint8_t id[16], uint8_t kind, uint32_t number)

@@ -8,6 +8,7 @@
 #define MOTE_TESTS_SUPPORT_STORE_FIXTURE_H
 
 #include <pthread.h>
+#include <sqlite3.h>
 
 #include "store/store.h"
 
@@ -41,14 +42,18 @@ void fixture_share(struct fixture *fixture, const struct fixture *other);
 void fixture_close(struct fixture *fixture);
 void fixture_close_shared(struct fixture *fixture);
 
+/* A connection of another program to the same file. */
+sqlite3 *fixture_open_file(const struct fixture *fixture);
+
 /* Runs tasks that have been posted; waits for the first when there is none. */
 void fixture_pump(struct fixture *fixture);
 /* Submits and waits; returns the write's result. `write` is the head of the struct, kind set. */
 int fixture_write(struct fixture *fixture, struct mote_store_write *write, enum mote_store_write_kind kind,
                   int64_t now);
-/* The same without waiting: *done becomes true in a later pump. Returns what mote_store_submit said. */
+/* The same without waiting, and the waiting. The first returns what mote_store_submit said. */
 int fixture_submit(struct fixture *fixture, struct mote_store_write *write, enum mote_store_write_kind kind,
                    int64_t now);
+void fixture_wait(struct fixture *fixture, const struct mote_store_write *write);
 
 /* A user with username "user<number>", email "User<number>@example.org", an id made of the number, role USER, ACTIVE.
  */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the store keeps and tells: users, sessions, changes. Texts end with a NUL; times are wall-clock nanoseconds
+ * since 1970. Included by store.h.
+ */
+#ifndef MOTE_STORE_RECORD_H
+#define MOTE_STORE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MOTE_USERNAME_MAX     32u
+#define MOTE_EMAIL_MAX        254u
+#define MOTE_DISPLAY_NAME_MAX 256u
+#define MOTE_STORE_HASH_MAX   160u
+
+enum mote_user_state {
+    MOTE_USER_ACTIVE = 1,
+    MOTE_USER_DISABLED = 3,
+};
+
+struct mote_user {
+    uint8_t id[16];
+    char username[MOTE_USERNAME_MAX + 1]; /* lower case */
+    char email[MOTE_EMAIL_MAX + 1];       /* as given; "" = none; unique without case */
+    char display_name[MOTE_DISPLAY_NAME_MAX + 1];
+    uint32_t roles; /* of enum mote_role_bit: USER 1, SERVICE 2, ADMIN 4 */
+    enum mote_user_state state;
+    bool email_verified;
+    bool password_change_required;
+    int64_t create_time;
+    int64_t update_time;
+    int64_t last_login_time;                 /* 0 = never */
+    uint64_t epoch;                          /* raised when all access tokens must end */
+    uint64_t version;                        /* raised by every change; the etag is made from it */
+    char password_hash[MOTE_STORE_HASH_MAX]; /* "" = cannot log in */
+};
+
+struct mote_store_session_record {
+    uint8_t id[16];
+    uint8_t user_id[16];
+    int64_t create_time;
+    int64_t last_use_time;
+    int64_t expire_time; /* absolute end */
+    char user_agent[129];
+    char peer_address[64];
+};
+
+enum mote_store_change_kind {
+    MOTE_STORE_CHANGE_USER_CREATED,
+    MOTE_STORE_CHANGE_USER_UPDATED,
+    MOTE_STORE_CHANGE_USER_DELETED,
+    MOTE_STORE_CHANGE_USER_EPOCH, /* tokens of user_id with an epoch below `epoch` are over, and so are its sessions:
+                                     disabled, deleted, password set by an administrator */
+    MOTE_STORE_CHANGE_USER_ROLES, /* the same for tokens, but the sessions live: the roles changed, a refresh gives a
+                                     token with the new ones. Also told by mote_store_load_revocations */
+    MOTE_STORE_CHANGE_SESSION_REVOKED, /* session_id of user_id */
+};
+
+struct mote_store_change {
+    uint64_t commit; /* its number: each change has one of its own, in order, up to the number of its commit */
+    enum mote_store_change_kind kind;
+    uint8_t user_id[16];
+    uint8_t session_id[16];
+    uint64_t epoch;
+    int64_t time; /* wall time of the change */
+};
+
+#endif

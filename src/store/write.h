@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The operations that write, each a struct that begins with `struct mote_store_write`. The caller owns it, fills it,
+ * and gives its head to mote_store_submit (store.h), which includes this file.
+ */
+#ifndef MOTE_STORE_WRITE_H
+#define MOTE_STORE_WRITE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/task.h"
+#include "store/record.h"
+
+struct mote_store_session;
+
+enum mote_store_write_kind {
+    MOTE_STORE_CREATE_USER,
+    MOTE_STORE_UPDATE_USER,
+    MOTE_STORE_CREATE_SESSION,
+    MOTE_STORE_ROTATE_REFRESH,
+    MOTE_STORE_REVOKE_SESSIONS,
+};
+
+/* The head of each write. */
+struct mote_store_write {
+    struct mote_task task; /* the store's, as the two below */
+    struct mote_store_session *session;
+    struct mote_store_write *next;
+    enum mote_store_write_kind kind;
+    int result;
+    int64_t now; /* set by the caller: wall time of the request */
+    void (*done)(struct mote_store_write *write);
+};
+
+/* Which unique field was taken, when MOTE_EEXISTS. */
+enum mote_store_taken {
+    MOTE_STORE_TAKEN_NONE,
+    MOTE_STORE_TAKEN_USERNAME,
+    MOTE_STORE_TAKEN_EMAIL,
+};
+
+/* MOTE_EEXISTS with `taken`. id, username, email, display_name, roles, state, password_hash… come from `user`;
+ * create_time, update_time, epoch (1) and version (1) are set by the store in `user`. */
+struct mote_store_create_user {
+    struct mote_store_write write;
+    struct mote_user user;
+    enum mote_store_taken taken;
+};
+
+enum mote_store_user_field {
+    MOTE_STORE_SET_USERNAME = 1,
+    MOTE_STORE_SET_EMAIL = 2, /* clears email_verified unless that is set too */
+    MOTE_STORE_SET_DISPLAY_NAME = 4,
+    MOTE_STORE_SET_ROLES = 8, /* another value raises the epoch: change USER_ROLES */
+    MOTE_STORE_SET_EMAIL_VERIFIED = 16,
+};
+
+/* MOTE_ENOTFOUND; MOTE_EEXISTS with `taken`; MOTE_ECONFLICT: the last active administrator would lose the role.
+ * `user.id` and the fields of `set` go in, the whole record after the change comes out. Nothing to change: no commit,
+ * the record as it is. */
+struct mote_store_update_user {
+    struct mote_store_write write;
+    uint32_t set; /* of enum mote_store_user_field */
+    struct mote_user user;
+    enum mote_store_taken taken;
+};
+
+/*
+ * A login: a session with its first refresh token, and the user's last_login_time (which raises no version and makes no
+ * change: it is not something that somebody edited). MOTE_ENOTFOUND when the user is gone, MOTE_ECONFLICT when disabled
+ * or its epoch is not `user_epoch` any more (something changed since the password was looked at); MOTE_EEXISTS when the
+ * session's id or the token's hash is in use.
+ */
+struct mote_store_create_session {
+    struct mote_store_write write;
+    struct mote_store_session_record record; /* complete */
+    uint64_t user_epoch;
+    uint8_t refresh_hash[32];    /* SHA-256 of the refresh token */
+    char refresh_kid[33];        /* of the key that its successors are derived from */
+    int64_t refresh_expire_time; /* the store cuts it at the session's absolute end */
+};
+
+enum mote_store_rotation {
+    MOTE_STORE_ROTATED,  /* the successor is valid now */
+    MOTE_STORE_REPEATED, /* again within the grace, its successor unused: answer the same successor once more */
+    MOTE_STORE_REUSED,   /* used before: the session is revoked now */
+    MOTE_STORE_INVALID,  /* unknown, expired, revoked, or its user is gone or disabled */
+};
+
+/*
+ * Uses a refresh token. The successor is a keyed hash of it, so the caller can compute it beforehand. One row count
+ * decides: of any number of concurrent uses exactly one rotates. `refresh_kid` of the parent is in `kid` when the
+ * caller does not know it: see mote_store_find_refresh.
+ */
+struct mote_store_rotate_refresh {
+    struct mote_store_write write;
+    uint8_t hash[32]; /* of the token presented */
+    uint8_t successor_hash[32];
+    char successor_kid[33];
+    int64_t grace;                 /* ns: 10 s */
+    int64_t successor_expire_time; /* the store cuts it at the session's absolute end */
+    enum mote_store_rotation outcome;
+    struct mote_user user; /* ROTATED, REPEATED: for the new access token */
+    struct mote_store_session_record record;
+    int64_t refresh_expire_time; /* of the successor, as stored */
+};
+
+enum mote_store_scope {
+    MOTE_STORE_SCOPE_ONE,    /* session_id, whoever's it is */
+    MOTE_STORE_SCOPE_OTHERS, /* all of user_id but session_id */
+    MOTE_STORE_SCOPE_ALL,    /* all of user_id */
+};
+
+/* Ends the sessions that live; a session that is gone or over counts as nothing, and is no error. */
+struct mote_store_revoke_sessions {
+    struct mote_store_write write;
+    enum mote_store_scope scope;
+    uint8_t user_id[16];
+    uint8_t session_id[16];
+    uint32_t revoked_count;
+};
+
+#endif
