@@ -2,8 +2,8 @@
 # mote_proto_library(<target> PROTOS <files…> [USES <targets…>] [IMPORT_DIRS <dirs…>] [REQUEST_MAX <bytes>])
 #
 # Makes C of .proto files, by nanopb and protoc-gen-mote. PROTOS are paths from the current folder, or from one of
-# IMPORT_DIRS, as import lines write them; the headers are included as "<path>.pb.h" and "<path>.mote.h". Bounds of
-# strings and lists stand in a file `<path>.options`; what has none there is an error. USES are other such libraries that
+# IMPORT_DIRS, as import lines write them; the headers are included as "<path>.pb.h" and "<path>.mote.h". The bounds
+# of strings and lists stand in a file `<path>.options`; what has none there is an error. USES are other such libraries that
 # the files import from. REQUEST_MAX bounds a request message of these services; without it the server's bound applies.
 #
 # <target>          a static library: structs, message types, files for reflection, methods for clients

@@ -32,7 +32,7 @@ function(mote_find_library name minimum pkg_config header link packages)
     target_link_libraries(${target} INTERFACE PkgConfig::mote_${name})
     set(version ${mote_${name}_VERSION})
   else()
-    find_path(mote_${name}_include ${header})
+    find_path(mote_${name}_include ${header} PATH_SUFFIXES ${name}) # Debian 13 has nanopb's headers in nanopb/
     if(NOT mote_${name}_include)
       message(FATAL_ERROR "${name}: ${header} was not found: ${hint}")
     endif()

@@ -123,7 +123,10 @@ class Written(Case):
             message a_type { optional bool call = 1; }
             enum E { ZERO = 0; }
             service Empty {}
-            service XMLHttpService { rpc GetHTTPPage2(Request) returns (stream a_type); rpc call(a_type) returns (a_type); }
+            service XMLHttpService {
+              rpc GetHTTPPage2(Request) returns (stream a_type);
+              rpc call(a_type) returns (a_type);
+            }
             """,
         )
         self.generate("a-b/c.d.proto", "x.proto")
