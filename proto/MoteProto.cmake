@@ -3,8 +3,8 @@
 #
 # Makes C of .proto files, by nanopb and protoc-gen-mote. PROTOS are paths from the current folder, or from one of
 # IMPORT_DIRS, as import lines write them; the headers are included as "<path>.pb.h" and "<path>.mote.h". The bounds
-# of strings and lists stand in a file `<path>.options`; what has none there is an error. USES are other such libraries that
-# the files import from. REQUEST_MAX bounds a request message of these services; without it the server's bound applies.
+# of strings and lists stand in a file `<path>.options`; what has none there is an error. USES are other such libraries
+# that the files import from. REQUEST_MAX bounds a request message of these services, if not the server's bound applies.
 #
 # <target>          a static library: structs, message types, files for reflection, methods for clients
 # <target>_service  an object library, where a file has services: their tables; links only with the handlers

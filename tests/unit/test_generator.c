@@ -179,82 +179,82 @@ static void served_methods_are_as_released(void **state)
     }
 }
 
+static const struct {
+    const struct mote_message_type *type;
+    const char *fields;
+} served_fields[] = {
+    {&user_v1_User_type, "id=1 username=2 email=3 display_name=4 roles=5 state=6 create_time=7 update_time=8 "
+                         "email_verified=9 etag=10 last_login_time=11 "},
+    {&user_v1_CreateUserRequest_type, "user=1 initial_password=2 request_id=3 validate_only=4 "},
+    {&user_v1_CreateUserResponse_type, "user=1 "},
+    {&user_v1_GetUserRequest_type, "id=1 "},
+    {&user_v1_GetUserResponse_type, "user=1 "},
+    {&user_v1_UpdateUserRequest_type, "user=1 update_mask=2 validate_only=3 "},
+    {&user_v1_UpdateUserResponse_type, "user=1 "},
+    {&user_v1_DeleteUserRequest_type, "id=1 etag=2 allow_missing=3 "},
+    {&user_v1_DeleteUserResponse_type, ""},
+    {&user_v1_ListUsersRequest_type, "page_size=1 page_token=2 filter=3 order_by=4 "},
+    {&user_v1_ListUsersResponse_type, "users=1 next_page_token=2 total_size=3 "},
+    {&user_v1_DisableUserRequest_type, "id=1 reason=2 "},
+    {&user_v1_DisableUserResponse_type, "user=1 revoked_session_count=2 "},
+    {&user_v1_EnableUserRequest_type, "id=1 "},
+    {&user_v1_EnableUserResponse_type, "user=1 "},
+    {&user_v1_WatchUsersRequest_type, "resume_token=1 "},
+    {&user_v1_WatchUsersResponse_type, "change_type=1 user=2 resume_token=3 "},
+    {&user_v1_ImportUsersRequest_type, "user=1 initial_password=2 "},
+    {&user_v1_ImportUsersResponse_type, "created_count=1 failures=2 failed_count=3 "},
+    {&user_v1_ImportFailure_type, "index=1 code=2 reason=3 "},
+    {&user_v1_HealthCheckResponse_type, "status=1 timestamp=2 "},
+    {&auth_v1_TokenPair_type, "access_token=1 refresh_token=2 token_type=3 expires_in=4 refresh_expire_time=5 "},
+    {&auth_v1_LoginRequest_type, "username=1 email=2 password=3 "},
+    {&auth_v1_LoginResponse_type, "user_id=1 tokens=2 session_id=3 password_change_required=4 "},
+    {&auth_v1_RefreshTokenRequest_type, "refresh_token=1 "},
+    {&auth_v1_RefreshTokenResponse_type, "tokens=1 "},
+    {&auth_v1_ValidateTokenRequest_type, "access_token=1 required_role=2 "},
+    {&auth_v1_ValidateTokenResponse_type, "active=1 inactive_reason=2 user_id=3 username=4 roles=5 issue_time=6 "
+                                          "expire_time=7 token_id=8 session_id=9 "},
+    {&auth_v1_LogoutRequest_type, "scope=1 "},
+    {&auth_v1_LogoutResponse_type, "revoked_session_count=1 "},
+    {&auth_v1_RevokeTokenRequest_type, "token=1 token_type_hint=2 "},
+    {&auth_v1_RevokeTokenResponse_type, ""},
+    {&auth_v1_Session_type, "id=1 create_time=2 last_use_time=3 expire_time=4 user_agent=5 peer_address=6 current=7 "},
+    {&auth_v1_ListSessionsRequest_type, "user_id=1 page_size=2 page_token=3 "},
+    {&auth_v1_ListSessionsResponse_type, "sessions=1 next_page_token=2 "},
+    {&auth_v1_RevokeSessionRequest_type, "session_id=1 "},
+    {&auth_v1_RevokeSessionResponse_type, ""},
+    {&auth_v1_ChangePasswordRequest_type, "current_password=1 new_password=2 keep_other_sessions=3 "},
+    {&auth_v1_ChangePasswordResponse_type, "revoked_session_count=1 "},
+    {&auth_v1_SetPasswordRequest_type, "user_id=1 new_password=2 require_change=3 "},
+    {&auth_v1_SetPasswordResponse_type, "revoked_session_count=1 "},
+    {&grpc_health_v1_HealthCheckRequest_type, "service=1 "},
+    {&grpc_health_v1_HealthCheckResponse_type, "status=1 "},
+    {&grpc_health_v1_HealthListRequest_type, ""},
+    {&grpc_health_v1_HealthListResponse_type, "statuses=1 "},
+    {&grpc_reflection_v1_ServerReflectionRequest_type,
+     "host=1 file_by_filename=3 file_containing_symbol=4 file_containing_extension=5 "
+     "all_extension_numbers_of_type=6 list_services=7 "},
+    {&grpc_reflection_v1_ServerReflectionResponse_type,
+     "valid_host=1 original_request=2 file_descriptor_response=4 all_extension_numbers_response=5 "
+     "list_services_response=6 error_response=7 "},
+    {&grpc_reflection_v1_ErrorResponse_type, "error_code=1 error_message=2 "},
+    {&google_rpc_Status_type, "code=1 message=2 details=3 "},
+    {&google_rpc_ErrorInfo_type, "reason=1 domain=2 metadata=3 "},
+    {&google_rpc_BadRequest_type, "field_violations=1 "},
+    {&google_rpc_BadRequest_FieldViolation_type, "field=1 description=2 "},
+    {&google_rpc_RetryInfo_type, "retry_delay=1 "},
+};
+
 static void served_fields_are_as_released(void **state)
 {
     (void)state;
-    static const struct {
-        const struct mote_message_type *type;
-        const char *fields;
-    } cases[] = {
-        {&user_v1_User_type, "id=1 username=2 email=3 display_name=4 roles=5 state=6 create_time=7 update_time=8 "
-                             "email_verified=9 etag=10 last_login_time=11 "},
-        {&user_v1_CreateUserRequest_type, "user=1 initial_password=2 request_id=3 validate_only=4 "},
-        {&user_v1_CreateUserResponse_type, "user=1 "},
-        {&user_v1_GetUserRequest_type, "id=1 "},
-        {&user_v1_GetUserResponse_type, "user=1 "},
-        {&user_v1_UpdateUserRequest_type, "user=1 update_mask=2 validate_only=3 "},
-        {&user_v1_UpdateUserResponse_type, "user=1 "},
-        {&user_v1_DeleteUserRequest_type, "id=1 etag=2 allow_missing=3 "},
-        {&user_v1_DeleteUserResponse_type, ""},
-        {&user_v1_ListUsersRequest_type, "page_size=1 page_token=2 filter=3 order_by=4 "},
-        {&user_v1_ListUsersResponse_type, "users=1 next_page_token=2 total_size=3 "},
-        {&user_v1_DisableUserRequest_type, "id=1 reason=2 "},
-        {&user_v1_DisableUserResponse_type, "user=1 revoked_session_count=2 "},
-        {&user_v1_EnableUserRequest_type, "id=1 "},
-        {&user_v1_EnableUserResponse_type, "user=1 "},
-        {&user_v1_WatchUsersRequest_type, "resume_token=1 "},
-        {&user_v1_WatchUsersResponse_type, "change_type=1 user=2 resume_token=3 "},
-        {&user_v1_ImportUsersRequest_type, "user=1 initial_password=2 "},
-        {&user_v1_ImportUsersResponse_type, "created_count=1 failures=2 failed_count=3 "},
-        {&user_v1_ImportFailure_type, "index=1 code=2 reason=3 "},
-        {&user_v1_HealthCheckResponse_type, "status=1 timestamp=2 "},
-        {&auth_v1_TokenPair_type, "access_token=1 refresh_token=2 token_type=3 expires_in=4 refresh_expire_time=5 "},
-        {&auth_v1_LoginRequest_type, "username=1 email=2 password=3 "},
-        {&auth_v1_LoginResponse_type, "user_id=1 tokens=2 session_id=3 password_change_required=4 "},
-        {&auth_v1_RefreshTokenRequest_type, "refresh_token=1 "},
-        {&auth_v1_RefreshTokenResponse_type, "tokens=1 "},
-        {&auth_v1_ValidateTokenRequest_type, "access_token=1 required_role=2 "},
-        {&auth_v1_ValidateTokenResponse_type, "active=1 inactive_reason=2 user_id=3 username=4 roles=5 issue_time=6 "
-                                              "expire_time=7 token_id=8 session_id=9 "},
-        {&auth_v1_LogoutRequest_type, "scope=1 "},
-        {&auth_v1_LogoutResponse_type, "revoked_session_count=1 "},
-        {&auth_v1_RevokeTokenRequest_type, "token=1 token_type_hint=2 "},
-        {&auth_v1_RevokeTokenResponse_type, ""},
-        {&auth_v1_Session_type,
-         "id=1 create_time=2 last_use_time=3 expire_time=4 user_agent=5 peer_address=6 current=7 "},
-        {&auth_v1_ListSessionsRequest_type, "user_id=1 page_size=2 page_token=3 "},
-        {&auth_v1_ListSessionsResponse_type, "sessions=1 next_page_token=2 "},
-        {&auth_v1_RevokeSessionRequest_type, "session_id=1 "},
-        {&auth_v1_RevokeSessionResponse_type, ""},
-        {&auth_v1_ChangePasswordRequest_type, "current_password=1 new_password=2 keep_other_sessions=3 "},
-        {&auth_v1_ChangePasswordResponse_type, "revoked_session_count=1 "},
-        {&auth_v1_SetPasswordRequest_type, "user_id=1 new_password=2 require_change=3 "},
-        {&auth_v1_SetPasswordResponse_type, "revoked_session_count=1 "},
-        {&grpc_health_v1_HealthCheckRequest_type, "service=1 "},
-        {&grpc_health_v1_HealthCheckResponse_type, "status=1 "},
-        {&grpc_health_v1_HealthListRequest_type, ""},
-        {&grpc_health_v1_HealthListResponse_type, "statuses=1 "},
-        {&grpc_reflection_v1_ServerReflectionRequest_type,
-         "host=1 file_by_filename=3 file_containing_symbol=4 file_containing_extension=5 "
-         "all_extension_numbers_of_type=6 list_services=7 "},
-        {&grpc_reflection_v1_ServerReflectionResponse_type,
-         "valid_host=1 original_request=2 file_descriptor_response=4 all_extension_numbers_response=5 "
-         "list_services_response=6 error_response=7 "},
-        {&grpc_reflection_v1_ErrorResponse_type, "error_code=1 error_message=2 "},
-        {&google_rpc_Status_type, "code=1 message=2 details=3 "},
-        {&google_rpc_ErrorInfo_type, "reason=1 domain=2 metadata=3 "},
-        {&google_rpc_BadRequest_type, "field_violations=1 "},
-        {&google_rpc_BadRequest_FieldViolation_type, "field=1 description=2 "},
-        {&google_rpc_RetryInfo_type, "retry_delay=1 "},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(served_fields); i++) {
         char text[512] = "";
         size_t length = 0;
-        for (size_t j = 0; j < cases[i].type->rule_count; j++) {
-            const struct mote_field_rule *rule = &cases[i].type->rules[j];
+        for (size_t j = 0; j < served_fields[i].type->rule_count; j++) {
+            const struct mote_field_rule *rule = &served_fields[i].type->rules[j];
             length += (size_t)snprintf(text + length, sizeof(text) - length, "%s=%u ", rule->name, rule->number);
         }
-        assert_string_equal(text, cases[i].fields);
+        assert_string_equal(text, served_fields[i].fields);
     }
     assert_int_equal(user_v1_Role_ROLE_ADMIN, 3);
     assert_int_equal(user_v1_UserState_USER_STATE_DISABLED, 3);
