@@ -57,10 +57,9 @@ static void open_session(struct fixture *fixture)
     mote_assert(mote_store_session_open(&fixture->session, fixture->store, &box->mailbox) == 0);
 }
 
-int fixture_try_open(struct fixture *fixture, const char *url)
+static int try_open(struct fixture *fixture, const char *url, const struct mote_clock *clock)
 {
-    struct mote_store_options options = {
-        .url = url, .log = mote_log_none(), .clock = mote_clock_system(), .mem = mote_mem_system()};
+    struct mote_store_options options = {.url = url, .log = mote_log_none(), .clock = clock, .mem = mote_mem_system()};
     int result = mote_store_open(&fixture->store, &options, fixture->problem);
     if (result == 0) {
         open_session(fixture);
@@ -68,13 +67,23 @@ int fixture_try_open(struct fixture *fixture, const char *url)
     return result;
 }
 
-void fixture_open(struct fixture *fixture, const char *url)
+int fixture_try_open(struct fixture *fixture, const char *url)
 {
-    int result = fixture_try_open(fixture, url);
+    return try_open(fixture, url, mote_clock_system());
+}
+
+void fixture_open_with_clock(struct fixture *fixture, const char *url, const struct mote_clock *clock)
+{
+    int result = try_open(fixture, url, clock);
     if (result != 0) {
         fprintf(stderr, "%s: %s\n", mote_error_name(result), fixture->problem);
     }
     mote_assert(result == 0);
+}
+
+void fixture_open(struct fixture *fixture, const char *url)
+{
+    fixture_open_with_clock(fixture, url, mote_clock_system());
 }
 
 void fixture_share(struct fixture *fixture, const struct fixture *other)

@@ -34,8 +34,9 @@ struct fixture {
 void fixture_make_folder(struct fixture *fixture);
 void fixture_remove_folder(struct fixture *fixture);
 
-/* Store and session. The second returns what mote_store_open said. */
+/* Store and session. The last returns what mote_store_open said; the others abort when it is not 0. */
 void fixture_open(struct fixture *fixture, const char *url);
+void fixture_open_with_clock(struct fixture *fixture, const char *url, const struct mote_clock *clock);
 int fixture_try_open(struct fixture *fixture, const char *url);
 /* Another session of the same store, for another thread. */
 void fixture_share(struct fixture *fixture, const struct fixture *other);
