@@ -5,6 +5,9 @@
 A target is a generator function marked with @target that yields (name, bytes). The inputs are made here instead of
 being kept as files, so that a change of a target's input format is one change. The standard library is all it needs.
 """
+import base64
+import hashlib
+import hmac
 import pathlib
 import sys
 
@@ -116,6 +119,69 @@ def metadata():
     yield "no_authority", block({":authority": None}, [("host", "localhost")])
     yield "large", block({}, [(f"x-{n}", "v" * 200) for n in range(40)])
     yield "many", block({}, [("x", "")] * 300)
+
+
+def jwt_input(time, rest, edits=False):
+    """The format of fuzz_jwt.c: the time's index, whether the rest is a script of edits, the rest."""
+    return bytes([time, int(edits)]) + rest
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def signed_token(header, payload, secret=b"correct-horse-battery-staple-4711"):
+    text = base64url(header) + b"." + base64url(payload)
+    return text + b"." + base64url(hmac.new(secret, text, hashlib.sha256).digest())
+
+
+JWT_HEADERS = {
+    "proper": '{"alg":"HS256","typ":"at+jwt","kid":"857bb19a"}',
+    "none": '{"alg":"none","typ":"at+jwt","kid":"857bb19a"}',
+    "rs256": '{"alg":"RS256","typ":"at+jwt","kid":"857bb19a"}',
+    "list": '{"alg":["HS256"],"typ":"at+jwt","kid":"857bb19a"}',
+    "typ_jwt": '{"alg":"HS256","typ":"JWT","kid":"857bb19a"}',
+    "no_kid": '{"alg":"HS256","typ":"at+jwt"}',
+    "empty_kid": '{"alg":"HS256","typ":"at+jwt","kid":""}',
+    "path_kid": '{"alg":"HS256","typ":"at+jwt","kid":"../../dev/null"}',
+    "long_kid": '{"alg":"HS256","typ":"at+jwt","kid":"' + "k" * 33 + '"}',
+    "crit": '{"alg":"HS256","typ":"at+jwt","kid":"857bb19a","crit":["exp"]}',
+    "twice": '{"alg":"HS256","typ":"at+jwt","kid":"857bb19a","kid":"857bb19a"}',
+    "spaces": '{ "alg":"HS256","typ":"at+jwt","kid":"857bb19a"}',
+    "large": '{"alg":"HS256","typ":"at+jwt","kid":"857bb19a","x":"' + "x" * 300 + '"}',
+}
+
+
+@target
+def jwt():
+    minted, times = 9, 7
+    for token in range(minted):
+        for time in range(times):
+            yield f"minted_{token}_{time}", jwt_input(time, bytes([token]), True)
+    payload = b'{"iss":"mote","aud":"mote"}'
+    for name, header in JWT_HEADERS.items():
+        # Without a proper MAC: what the parser sees must not be the fuzzer's.
+        yield f"header_{name}", jwt_input(0, signed_token(header.encode(), payload, b"another secret"))
+    proper = signed_token(JWT_HEADERS["proper"].encode(), payload, b"another secret")
+    yield "no_signature", jwt_input(0, proper[:-44])
+    yield "empty_signature", jwt_input(0, proper[:-43])
+    yield "padded", jwt_input(0, proper + b"=")
+    yield "five_parts", jwt_input(0, proper + b".AA.AA")
+    yield "bearer", jwt_input(0, b"Bearer " + proper)
+    yield "dots", jwt_input(0, b"..")
+    yield "empty", jwt_input(0, b"")
+    for length in (2048, 2049, 4096):
+        yield f"long_{length}", jwt_input(0, (proper + b"A" * length)[:length])
+    # The last character of the first token's 424, three of them another spelling of the same signature.
+    for value in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=":
+        yield f"last_{value}", jwt_input(0, bytes([0, 0, 423 >> 8, 423 & 0xFF, value]), True)
+    for what, name in enumerate(("set", "changed", "inserted", "removed", "part")):
+        for position in (0, 10, 63, 64, 200):
+            edit = bytes([what, position >> 8, position & 0xFF, 1])
+            yield f"{name}_{position}", jwt_input(0, bytes([0]) + edit, True)
+    for part in range(3):
+        for other in range(1, minted):
+            yield f"part_{part}_of_{other}", jwt_input(0, bytes([0, 4, 0, part, other]), True)
 
 
 def main():
