@@ -26,9 +26,10 @@
 
 #include "store/schema.h"
 
-#define SUFFIX_MAX 8u   /* of "-journal" and the other files beside the database */
-#define SHOWN_MAX  120u /* bytes of a path in a problem: its end tells more than its beginning */
-#define PID_MAX    24u
+#define SUFFIX_MAX    8u   /* of "-journal" and the other files beside the database */
+#define SHOWN_MAX     120u /* bytes of a path in a problem: its end tells more than its beginning */
+#define PAGE_SIZE_MIN 512
+#define PID_MAX       24u
 
 /* --- telling --------------------------------------------------------------------------------------------------- */
 
@@ -300,6 +301,9 @@ static int look_at_file(struct mote_database *database, struct mote_log *log, ch
                     "remove it to begin a new one",
                     shown(database->path));
     }
+    if (status.st_size < PAGE_SIZE_MIN) { /* SQLite would take it for an empty database */
+        return tell_error(problem, MOTE_ECORRUPT, "read", database);
+    }
     if (access(database->path, R_OK | W_OK) != 0) {
         return tell_system(problem, errno, "write", database->path);
     }
@@ -361,7 +365,9 @@ static int open_writer(struct mote_database *database, struct mote_sqlite *write
     }
     result = set_wal(writer->db);
     if (result == 0) {
-        result = mote_sqlite_error(writer->db, mote_schema_migrate(writer->db, (int)version));
+        int code = mote_schema_migrate(writer->db, (int)version);
+        /* The steps are known to be right: then the tables are not those of that version. */
+        result = (code & 0xff) == SQLITE_ERROR ? MOTE_ECORRUPT : mote_sqlite_error(writer->db, code);
     }
     if (result == 0) {
         result = mote_sqlite_prepare(writer, MOTE_STATEMENT_OF_WRITER);

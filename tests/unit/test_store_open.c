@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that can be wrong when a store is opened: each with its own error and one line that says what to do. */
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "base/assert.h"
+#include "support/store_fixture.h"
+
+#define NOW     INT64_C(1700000000000000000)
+#define SKIPPED 77
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture_make_folder(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_remove_folder(*state);
+    return 0;
+}
+
+/* Opening fails with this error; the line names the file and has the words. */
+static void assert_refused(struct fixture *fixture, const char *url, int error, const char *words)
+{
+    int result = fixture_try_open(fixture, url);
+    if (result != error || strstr(fixture->problem, words) == NULL) {
+        fail_msg("%s: %s, \"%s\"", url, mote_error_name(result), fixture->problem);
+    }
+    for (const char *c = fixture->problem; *c != '\0'; c++) {
+        assert_true((unsigned char)*c >= 0x20);
+    }
+}
+
+static void write_file(const char *path, const void *bytes, size_t length)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_true(length == 0 || fwrite(bytes, length, 1, file) == 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void beside(char out[160], const struct fixture *fixture, const char *suffix)
+{
+    snprintf(out, 160, "%s%s", fixture->path, suffix);
+}
+
+/* A good store with one user, closed. */
+static void make_store(struct fixture *fixture)
+{
+    fixture_open(fixture, fixture->url);
+    assert_int_equal(fixture_create_user(fixture, 1, NOW), 0);
+    fixture_close(fixture);
+}
+
+static void run_sql(const struct fixture *fixture, const char *sql)
+{
+    sqlite3 *db = fixture_open_file(fixture);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------ */
+
+static void test_urls(void **state)
+{
+    static const char *const urls[] = {"",        "sqlite:", "sqlite",   "SQLITE:x",
+                                       "mote.db", "memory",  "memory:x", "postgres://user:secret@host/db"};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        struct fixture *fixture = *state;
+        assert_refused(fixture, urls[i], MOTE_EINVAL, "sqlite:PATH");
+        assert_null(strstr(fixture->problem, "secret"));
+    }
+}
+
+static void test_odd_paths(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const names[] = {"a b", "q?mode=memory", "100%20.db", "#", ":memory:", "\xc3\xa9", "it's", "-x"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char url[160];
+        struct stat status;
+        snprintf(url, sizeof url, "sqlite:%s/%s", fixture->folder, names[i]);
+        fixture_open(fixture, url);
+        fixture_close(fixture);
+        assert_int_equal(stat(url + strlen("sqlite:"), &status), 0);
+        assert_true(status.st_size > 4096);
+    }
+    char url[PATH_MAX + 16];
+    memset(url, 'x', sizeof url);
+    memcpy(url, "sqlite:/", strlen("sqlite:/"));
+    url[sizeof url - 1] = '\0';
+    assert_refused(fixture, url, MOTE_EINVAL, "too long");
+    snprintf(url, sizeof url, "sqlite:%s/no\nfolder\x7f/mote.db", fixture->folder);
+    assert_refused(fixture, url, MOTE_ENOTFOUND, "no?folder?/mote.db");
+}
+
+static void test_folder(void **state)
+{
+    struct fixture *fixture = *state;
+    char url[160];
+    snprintf(url, sizeof url, "sqlite:%s/missing/mote.db", fixture->folder);
+    assert_refused(fixture, url, MOTE_ENOTFOUND, "does not exist");
+    make_store(fixture);
+    snprintf(url, sizeof url, "%s/mote.db", fixture->url); /* a file where the folder should be */
+    assert_refused(fixture, url, MOTE_ENOTFOUND, "does not exist");
+    snprintf(url, sizeof url, "sqlite:%s/folder", fixture->folder);
+    assert_int_equal(mkdir(url + strlen("sqlite:"), 0700), 0);
+    assert_refused(fixture, url, MOTE_ECORRUPT, "not a regular file");
+}
+
+/* Temporary stores have nothing to do with one another. */
+static void test_memory(void **state)
+{
+    struct fixture other;
+    struct fixture *fixture = *state;
+    struct mote_user user;
+    memset(&other, 0, sizeof other);
+    fixture_open(fixture, "memory:");
+    fixture_open(&other, "memory:");
+    assert_int_equal(fixture_create_user(fixture, 1, NOW), 0);
+    assert_int_equal(fixture_get_user(&other, 1, &user), MOTE_ENOTFOUND);
+    fixture_close(&other);
+    fixture_close(fixture);
+    fixture_open(fixture, "memory:");
+    assert_int_equal(fixture_get_user(fixture, 1, &user), MOTE_ENOTFOUND);
+    fixture_close(fixture);
+}
+
+static void test_private_files(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    mode_t before = umask(0);
+    fixture_open(fixture, fixture->url);
+    assert_int_equal(fixture_create_user(fixture, 1, NOW), 0);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char path[160];
+        struct stat status;
+        beside(path, fixture, suffixes[i]);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_mode & 07777, 0600);
+    }
+    fixture_close(fixture);
+    umask(before);
+}
+
+/* --- lock ------------------------------------------------------------------------------------------------------- */
+
+static void test_locked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture second;
+    char pid[64];
+    char link[160];
+    char url[200];
+    memset(&second, 0, sizeof second);
+    fixture_open(fixture, fixture->url);
+    snprintf(pid, sizeof pid, "is locked by another mote (pid %ld)", (long)getpid());
+    assert_refused(&second, fixture->url, MOTE_EBUSY, pid);
+    beside(link, fixture, ".link"); /* another name for the same file */
+    assert_int_equal(symlink(fixture->path, link), 0);
+    snprintf(url, sizeof url, "sqlite:%s", link);
+    assert_refused(&second, url, MOTE_EBUSY, pid);
+    assert_int_equal(fixture_create_user(fixture, 1, NOW), 0); /* and the first one is none the worse */
+    fixture_close(fixture);
+    char path[160];
+    beside(path, fixture, ".lock"); /* a file that is left behind locks nothing */
+    write_file(path, "1\n", 2);
+    fixture_open(&second, url);
+    fixture_close(&second);
+}
+
+static int open_and_wait(struct fixture *fixture, int ready)
+{
+    fixture_open(fixture, fixture->url);
+    mote_assert(write(ready, "x", 1) == 1);
+    for (;;) {
+        pause();
+    }
+}
+
+/* The lock of a process that is killed is free at once. */
+static void test_locked_by_other_process(void **state)
+{
+    struct fixture *fixture = *state;
+    int ready[2];
+    char byte;
+    char words[64];
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(open_and_wait(fixture, ready[1]));
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    snprintf(words, sizeof words, "(pid %ld)", (long)child);
+    assert_refused(fixture, fixture->url, MOTE_EBUSY, words);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+/* --- content ---------------------------------------------------------------------------------------------------- */
+
+static void test_empty_file(void **state)
+{
+    struct fixture *fixture = *state;
+    write_file(fixture->path, "", 0);
+    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "is empty");
+}
+
+static void test_no_database(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t lengths[] = {1, 15, 16, 100, 4095, 4096, 10000};
+    char bytes[10000];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)(i * 31 + 7);
+    }
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        write_file(fixture->path, bytes, lengths[i]);
+        assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged or no database");
+    }
+}
+
+/* A file is not touched unless it is mote's. */
+static void test_other_program(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stat before;
+    struct stat after;
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE users (name TEXT)", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_int_equal(stat(fixture->path, &before), 0);
+    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "another program");
+    assert_int_equal(stat(fixture->path, &after), 0);
+    assert_int_equal(before.st_size, after.st_size);
+    assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+}
+
+static void test_version(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    run_sql(fixture, "PRAGMA user_version = 2");
+    assert_refused(fixture, fixture->url, MOTE_EVERSION, "schema version 2, this mote knows 1");
+    run_sql(fixture, "PRAGMA user_version = 2147483647");
+    assert_refused(fixture, fixture->url, MOTE_EVERSION, "version 2147483647");
+    run_sql(fixture, "PRAGMA user_version = -1");
+    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+    run_sql(fixture, "PRAGMA user_version = 0"); /* its tables would be made a second time */
+    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+    run_sql(fixture, "PRAGMA user_version = 1");
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture);
+}
+
+static void test_missing_table(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    run_sql(fixture, "DROP TABLE refresh_tokens");
+    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+}
+
+/* Every page of the file overwritten in turn: found at the latest by the check, never a crash. */
+static void test_damaged_pages(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stat status;
+    unsigned char page[4096];
+    fixture_open(fixture, fixture->url);
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_int_equal(fixture_create_user(fixture, i, NOW), 0);
+    }
+    fixture_close(fixture);
+    assert_int_equal(stat(fixture->path, &status), 0);
+    for (off_t offset = 0; offset < status.st_size; offset += (off_t)sizeof page) {
+        int file = open(fixture->path, O_RDWR);
+        unsigned char damaged[sizeof page];
+        assert_int_equal(pread(file, page, sizeof page, offset), sizeof page);
+        for (size_t i = 0; i < sizeof damaged; i++) {
+            damaged[i] = (unsigned char)(page[i] ^ 0xff);
+        }
+        assert_int_equal(pwrite(file, damaged, sizeof damaged, offset), sizeof damaged);
+        assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+        assert_int_equal(pwrite(file, page, sizeof page, offset), sizeof page);
+        close(file);
+    }
+    assert_int_equal(truncate(fixture->path, status.st_size - 4096), 0);
+    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+}
+
+/* A log without its database is somebody's data: it is not made part of a new one. */
+static void test_orphans(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char path[160];
+        struct stat status;
+        beside(path, fixture, suffixes[i]);
+        write_file(path, "something", 9);
+        assert_refused(fixture, fixture->url, MOTE_ECORRUPT, suffixes[i]);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_size, 9);
+        assert_int_equal(unlink(path), 0);
+    }
+    char path[160];
+    beside(path, fixture, ".new"); /* what a killed first start leaves behind is of no use to anybody */
+    write_file(path, "half made", 9);
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+/* --- what the system refuses: in a child, which may give up its rights or get file systems of its own ------------- */
+
+static int run_child(int (*body)(struct fixture *fixture), struct fixture *fixture)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(body(fixture));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void drop_rights(void)
+{
+    if (geteuid() == 0) {
+        mote_assert(setgid(65534) == 0 && setuid(65534) == 0);
+    }
+}
+
+/* The exit status of a child: 0 when the error and the words are there. */
+static int check_refused(struct fixture *fixture, int error, const char *words)
+{
+    int result = fixture_try_open(fixture, fixture->url);
+    if (result == error && strstr(fixture->problem, words) != NULL) {
+        return 0;
+    }
+    fprintf(stderr, "%s: %s\n", mote_error_name(result), fixture->problem);
+    return 1;
+}
+
+static int open_in_closed_folder(struct fixture *fixture)
+{
+    drop_rights();
+    return check_refused(fixture, MOTE_EACCESS, "permission denied");
+}
+
+static void test_folder_not_writable(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(chmod(fixture->folder, 0555), 0);
+    assert_int_equal(run_child(open_in_closed_folder, fixture), 0);
+    assert_int_equal(chmod(fixture->folder, 0700), 0);
+}
+
+static void test_file_not_writable(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    char path[160];
+    beside(path, fixture, ".lock");
+    assert_int_equal(chmod(fixture->folder, 0777), 0);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(chmod(fixture->path, 0444), 0);
+    assert_int_equal(run_child(open_in_closed_folder, fixture), 0);
+}
+
+/* A small file system of the child's own over the folder. */
+static bool mount_own(const struct fixture *fixture)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", fixture->folder, "tmpfs", 0, "size=1m") == 0;
+}
+
+static int open_read_only(struct fixture *fixture)
+{
+    if (!mount_own(fixture)) {
+        return SKIPPED;
+    }
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture);
+    mote_assert(mount("none", fixture->folder, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    return check_refused(fixture, MOTE_EREADONLY, "read-only");
+}
+
+static int open_full(struct fixture *fixture)
+{
+    static char zeros[4096];
+    if (!mount_own(fixture)) {
+        return SKIPPED;
+    }
+    char path[160];
+    beside(path, fixture, ".filler");
+    int filler = open(path, O_WRONLY | O_CREAT, 0600);
+    while (write(filler, zeros, sizeof zeros) > 0) {
+    }
+    if (check_refused(fixture, MOTE_EFULL, "no space left") != 0 || access(fixture->path, F_OK) == 0) {
+        return 1;
+    }
+    mote_assert(ftruncate(filler, 0) == 0);
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture);
+    return 0;
+}
+
+static void run_mounted(int (*body)(struct fixture *fixture), struct fixture *fixture)
+{
+    int status = run_child(body, fixture);
+    if (status == SKIPPED) {
+        print_message("skipped: this user cannot mount a file system\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
+static void test_read_only(void **state)
+{
+    run_mounted(open_read_only, *state);
+}
+
+static void test_full(void **state)
+{
+    run_mounted(open_full, *state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_urls, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_odd_paths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_folder, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_private_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_locked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_locked_by_other_process, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_empty_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_database, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_other_program, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_version, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_table, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged_pages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_orphans, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_folder_not_writable, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_file_not_writable, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_read_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
