@@ -37,8 +37,9 @@ def output(*command):
 
 
 def source_list(text):
-    """One-line format (sources.list(5)): `deb` lines become `deb-src`."""
-    return "".join(f"deb-src {rest}\n" for rest in re.findall(r"^[ \t]*deb(?:-src)?[ \t]+(.*)$", text, re.M))
+    """One-line format (sources.list(5)): `deb` lines become `deb-src`; discs, which are asked for, are left out."""
+    rests = re.findall(r"^[ \t]*deb(?:-src)?[ \t]+(.*)$", text, re.M)
+    return "".join(f"deb-src {rest}\n" for rest in rests if "cdrom:" not in rest)
 
 
 def source_stanzas(text):
