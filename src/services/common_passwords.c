@@ -54,7 +54,7 @@ bool mote_common_passwords_contain(struct mote_slice password)
         size_t middle = low + (high - low) / 2;
         int order = strcmp(lower, passwords[middle]);
         if (order == 0) {
-            return true;
+            return strlen(lower) == password.length;
         }
         if (order < 0) {
             high = middle;

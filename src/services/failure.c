@@ -4,7 +4,7 @@
 #include "base/assert.h"
 
 static const struct mote_failure rows[MOTE_FAILURE_COUNT] = {
-#define X(reason_, status_, text_, retry_)                                                                             \
+#define X(reason_, status_, text_, retry_, when_)                                                                      \
     [MOTE_FAILURE_##                                                                                                   \
         reason_] = {.status = MOTE_STATUS_##status_, .reason = #reason_, .message = text_, .retry_after_ms = retry_},
     MOTE_FAILURE_MAP(X)

@@ -12,32 +12,47 @@
 #include "base/log.h"
 #include "rpc/call.h"
 
-/* X(reason, status, text, milliseconds until another try makes sense: 0 = no advice) */
+/* X(reason, status, text, milliseconds until another try makes sense: 0 = no advice, when it is given: for the
+ * reference page) */
 #define MOTE_FAILURE_MAP(X)                                                                                            \
-    X(CREDENTIALS_MISSING, UNAUTHENTICATED, "missing credentials", 0)                                                  \
-    X(TOKEN_INVALID, UNAUTHENTICATED, "invalid token", 0)                                                              \
-    X(TOKEN_EXPIRED, UNAUTHENTICATED, "the token has expired", 0)                                                      \
-    X(TOKEN_NOT_YET_VALID, UNAUTHENTICATED, "the token is not valid yet", 0)                                           \
-    X(SESSION_REVOKED, UNAUTHENTICATED, "the session has been revoked", 0)                                             \
-    X(TOKEN_STALE, UNAUTHENTICATED, "the token is out of date: refresh it, then try again", 0)                         \
-    X(PERMISSION_DENIED, PERMISSION_DENIED, "permission denied", 0)                                                    \
-    X(FIELD_INVALID, INVALID_ARGUMENT, "invalid request", 0)                                                           \
-    X(CREDENTIALS_INVALID, UNAUTHENTICATED, "wrong user name or password", 0)                                          \
-    X(HASH_QUEUE_FULL, UNAVAILABLE, "too many passwords are being checked: try again later", 1000)                     \
-    X(REFRESH_TOKEN_INVALID, UNAUTHENTICATED, "invalid refresh token", 0)                                              \
-    X(REFRESH_TOKEN_REUSED, UNAUTHENTICATED, "the refresh token was used before: the session is revoked", 0)           \
-    X(USER_NOT_FOUND, NOT_FOUND, "user not found", 0)                                                                  \
-    X(USERNAME_TAKEN, ALREADY_EXISTS, "the username is taken", 0)                                                      \
-    X(EMAIL_TAKEN, ALREADY_EXISTS, "the email address is taken", 0)                                                    \
-    X(LAST_ADMIN, FAILED_PRECONDITION, "the last active administrator must be kept", 0)                                \
-    X(STORE_FULL, RESOURCE_EXHAUSTED, "the store is full", 0)                                                          \
-    X(STORE_UNAVAILABLE, UNAVAILABLE, "the store cannot be reached: try again later", 0)                               \
-    X(INTERNAL_ERROR, INTERNAL, "internal error", 0)                                                                   \
-    X(SHUTTING_DOWN, UNAVAILABLE, "the server is shutting down", 0)                                                    \
-    X(NOT_IMPLEMENTED, UNIMPLEMENTED, "the method is not implemented yet", 0)
+    X(CREDENTIALS_MISSING, UNAUTHENTICATED, "missing credentials", 0,                                                  \
+      "the call has no authorization metadata, and the method is not public")                                          \
+    X(TOKEN_INVALID, UNAUTHENTICATED, "invalid token", 0,                                                              \
+      "the access token has any defect but its time: one answer for all of them; or authorization is given twice")     \
+    X(TOKEN_EXPIRED, UNAUTHENTICATED, "the token has expired", 0, "the access token is over, by more than the leeway") \
+    X(TOKEN_NOT_YET_VALID, UNAUTHENTICATED, "the token is not valid yet", 0,                                           \
+      "the access token begins in the future, by more than the leeway")                                                \
+    X(SESSION_REVOKED, UNAUTHENTICATED, "the session has been revoked", 0,                                             \
+      "the access token is of a session that has ended, or of a user who is disabled or gone")                         \
+    X(TOKEN_STALE, UNAUTHENTICATED, "the token is out of date: refresh it, then try again", 0,                         \
+      "the user's roles have changed since the access token was issued, or the server cannot tell: a refresh helps")   \
+    X(PERMISSION_DENIED, PERMISSION_DENIED, "permission denied", 0,                                                    \
+      "the caller lacks the role, or asks for another user's record, whether it exists or not")                        \
+    X(FIELD_INVALID, INVALID_ARGUMENT, "invalid request", 0,                                                           \
+      "a field breaks a rule: every field at fault is named in a google.rpc.BadRequest")                               \
+    X(CREDENTIALS_INVALID, UNAUTHENTICATED, "wrong user name or password", 0,                                          \
+      "a login with an unknown name, a wrong password or a disabled account: one answer, after the same time")         \
+    X(HASH_QUEUE_FULL, UNAVAILABLE, "too many passwords are being checked: try again later", 1000,                     \
+      "too many passwords wait to be hashed, or this one has waited too long")                                         \
+    X(REFRESH_TOKEN_INVALID, UNAUTHENTICATED, "invalid refresh token", 0,                                              \
+      "the refresh token is unknown, malformed or expired, or its session or user is gone")                            \
+    X(REFRESH_TOKEN_REUSED, UNAUTHENTICATED, "the refresh token was used before: the session is revoked", 0,           \
+      "the refresh token was used before, and not in the last 10 seconds: its session has been revoked")               \
+    X(USER_NOT_FOUND, NOT_FOUND, "user not found", 0, "no such user, asked for by a caller who may know")              \
+    X(USERNAME_TAKEN, ALREADY_EXISTS, "the username is taken", 0, "another user has the username")                     \
+    X(EMAIL_TAKEN, ALREADY_EXISTS, "the email address is taken", 0, "another user has the email address")              \
+    X(LAST_ADMIN, FAILED_PRECONDITION, "the last active administrator must be kept", 0,                                \
+      "the last active administrator would lose the role")                                                             \
+    X(STORE_FULL, RESOURCE_EXHAUSTED, "the store is full", 0, "the disk is full: nothing was changed")                 \
+    X(STORE_UNAVAILABLE, UNAVAILABLE, "the store cannot be reached: try again later", 0,                               \
+      "the store is locked by another program, or slower than its queue is long: nothing was changed")                 \
+    X(INTERNAL_ERROR, INTERNAL, "internal error", 0, "a failure that is the server's own; its log says which")         \
+    X(SHUTTING_DOWN, UNAVAILABLE, "the server is shutting down", 0, "the server ends before the call has")             \
+    X(NOT_IMPLEMENTED, UNIMPLEMENTED, "the method is not implemented yet", 0,                                          \
+      "the .proto declares the method, and this version does not have it")
 
 enum mote_failure_id {
-#define X(reason, status, text, retry) MOTE_FAILURE_##reason,
+#define X(reason, status, text, retry, when) MOTE_FAILURE_##reason,
     MOTE_FAILURE_MAP(X)
 #undef X
         MOTE_FAILURE_COUNT,

@@ -9,12 +9,12 @@
 #define CHANGES_AT_ONCE 64u
 
 /* Ids are UUIDs of our own making whose last 8 bytes are random (RFC 9562 §5.7), and reach us inside a MAC: nobody can
- * choose them to collide. */
+ * choose them to collide. The product spreads those that are counted up too. */
 static size_t hash_of(const uint8_t id[16])
 {
     uint64_t tail;
     memcpy(&tail, id + 8, sizeof tail);
-    return (size_t)(tail ^ tail >> 32);
+    return (size_t)((tail ^ tail >> 32) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
 /* The slot of `id`, or the free one where it belongs. There is always a free one. */
@@ -31,14 +31,18 @@ static struct mote_revocation_entry *find_slot(struct mote_revocation_entry *slo
 /* Makes room for one more: drops what is over, and grows when that is not enough. */
 static int make_room(struct mote_revocation *set, int64_t now)
 {
-    if (set->capacity > 0 && set->count + 1 <= set->capacity / 4 * 3) {
+    if (set->count < MOTE_REVOCATION_MAX && set->count + 1 <= set->capacity / 4 * 3) {
         return 0;
+    }
+    if (set->full_at == now) {
+        return MOTE_ELIMIT;
     }
     size_t live = 0;
     for (size_t i = 0; i < set->capacity; i++) {
         live += set->slots[i].until > now ? 1u : 0u;
     }
     if (live >= MOTE_REVOCATION_MAX) {
+        set->full_at = now;
         return MOTE_ELIMIT;
     }
     /* At most half full after it, so that this happens rarely. */

@@ -40,6 +40,7 @@ struct mote_revocation {
     struct mote_revocation_entry *slots; /* open addressing, a power of two, at most 3/4 full */
     size_t capacity;
     size_t count;
+    int64_t full_at;     /* when it was last found full: it is not searched for room twice a second */
     int64_t stale_until; /* tokens issued at or before it are stale: something could not be kept */
 };
 
