@@ -31,6 +31,12 @@ enum mote_peer_flag {
     PEER_PADDED = 0x8,
 };
 
+/* The identifier of a client's stream number `n`, from 0. */
+static inline uint32_t mote_peer_id(uint32_t n)
+{
+    return 2 * n + 1;
+}
+
 /* All of these append to `out`, and abort when memory runs out. */
 void mote_peer_frame(struct mote_buffer *out, unsigned type, unsigned flags, uint32_t stream_id,
                      struct mote_slice payload);
