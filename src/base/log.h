@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Log records as data: a constant message, an event name and typed fields. Formatting (JSON, logfmt, text), levels
- * and the sink are behind `struct mote_log`; app/log.c has the real one, tests capture records. Values that come
+ * and the sink are behind `struct mote_log`; app/log_sink.c has the real one, tests capture records. Values that come
  * from a peer are escaped by the sink, never by the caller. No secret is ever a field.
  */
 #ifndef MOTE_BASE_LOG_H
 #define MOTE_BASE_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,7 +51,8 @@ struct mote_log_record {
 struct mote_log {
     /* Any thread; must not block for long. Everything passed is borrowed until it returns. */
     void (*write)(struct mote_log *log, const struct mote_log_record *record);
-    enum mote_log_level level; /* records below it are dropped by mote_log_write */
+    /* Records below it are dropped by mote_log_write. Atomic, because a signal changes it while the workers log. */
+    _Atomic enum mote_log_level level;
 };
 
 /* A sink that drops everything. Borrowed for ever. */
@@ -58,7 +60,7 @@ struct mote_log *mote_log_none(void);
 
 static inline bool mote_log_enabled(const struct mote_log *log, enum mote_log_level level)
 {
-    return level >= log->level;
+    return level >= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
 void mote_log_write(struct mote_log *log, const struct mote_log_record *record);

@@ -29,8 +29,6 @@ struct mote_runtime {
     size_t initialised; /* workers that must be disposed */
     size_t started;     /* threads that must be joined */
     atomic_size_t running;
-    void (*drained)(void *context);
-    void *drained_context;
 };
 
 /* --- sockets ----------------------------------------------------------------------------------------------------- */
@@ -226,8 +224,8 @@ static void *run_worker(void *argument)
     struct mote_worker *worker = argument;
     struct mote_runtime *runtime = worker->runtime;
     mote_worker_run(worker);
-    if (atomic_fetch_sub(&runtime->running, 1) == 1 && runtime->drained != NULL) {
-        runtime->drained(runtime->drained_context);
+    if (atomic_fetch_sub(&runtime->running, 1) == 1 && runtime->options.on_drained != NULL) {
+        runtime->options.on_drained(runtime->options.context);
     }
     return NULL;
 }
@@ -315,12 +313,6 @@ void mote_runtime_each_worker(struct mote_runtime *runtime, void (*visit)(struct
             mote_worker_post(worker, &worker->visit_task);
         }
     }
-}
-
-void mote_runtime_on_drained(struct mote_runtime *runtime, void (*drained)(void *context), void *context)
-{
-    runtime->drained_context = context;
-    runtime->drained = drained;
 }
 
 void mote_runtime_drain(struct mote_runtime *runtime)

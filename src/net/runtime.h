@@ -39,6 +39,9 @@ struct mote_runtime_options {
     int (*worker_start)(void *context, struct mote_mem *mem, struct mote_mailbox *mailbox, void **user);
     void (*worker_end_turn)(void *user);
     void (*worker_stop)(void *user);
+    /* Called from the last worker's thread when all have ended, with `context`; for a main thread that waits. May be
+     * NULL. */
+    void (*on_drained)(void *context);
 };
 
 /* Binds, then starts the threads. On failure `problem` is one line for the user; MOTE_EINVAL (address), MOTE_EBUSY
@@ -52,8 +55,6 @@ const char *mote_runtime_address(const struct mote_runtime *runtime, size_t inde
 void mote_runtime_each_worker(struct mote_runtime *runtime, void (*visit)(struct mote_server_worker *worker));
 /* Any thread, once: stops listening and ends connections gracefully; calls still open after the grace are cut off. */
 void mote_runtime_drain(struct mote_runtime *runtime);
-/* Called from the last worker's thread when all have ended; for loops that wait. Set before drain; may be NULL. */
-void mote_runtime_on_drained(struct mote_runtime *runtime, void (*drained)(void *context), void *context);
 /* Waits for all threads and frees. 0, or MOTE_ETIMEOUT when calls were cut off. */
 int mote_runtime_join(struct mote_runtime *runtime);
 

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What subcommands share; see command.h. */
+#include "app/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/exit_code.h"
+#include "app/option_value.h"
+#include "base/list.h"
+
+#define LOG_PATIENCE_NS (uint64_t) MOTE_NS_PER_SECOND
+
+/* --- flags ------------------------------------------------------------------------------------------------------- */
+
+static const struct mote_command_flag *find_flag(const char *argument, size_t length,
+                                                 const struct mote_command_flag *table, size_t table_count)
+{
+    for (size_t i = 0; i < table_count; i++) {
+        if (strlen(table[i].name) == length && strncmp(table[i].name, argument, length) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+bool mote_command_take_flags(size_t *count, char **arguments, const struct mote_command_flag *table, size_t table_count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        size_t length = strcspn(arguments[i], "=");
+        const struct mote_command_flag *flag = find_flag(arguments[i], length, table, table_count);
+        if (flag == NULL) {
+            arguments[kept++] = arguments[i];
+            continue;
+        }
+        if (flag->value != NULL && arguments[i][length] == '=') {
+            *flag->value = arguments[i] + length + 1;
+        } else if (flag->value != NULL && i + 1 < *count) {
+            *flag->value = arguments[++i];
+        } else if (flag->value != NULL || arguments[i][length] == '=') {
+            fprintf(stderr, "mote: %s: %s\n", flag->name,
+                    flag->value != NULL ? "a value is missing behind it" : "it takes no value");
+            return false;
+        }
+        if (flag->is_set != NULL) {
+            *flag->is_set = true;
+        }
+    }
+    *count = kept;
+    return true;
+}
+
+bool mote_command_parse_flags(size_t count, char **arguments, const struct mote_command_flag *table, size_t table_count)
+{
+    if (!mote_command_take_flags(&count, arguments, table, table_count)) {
+        return false;
+    }
+    if (count > 0) {
+        fprintf(stderr, "mote: %s: there is no such flag\n", arguments[0]);
+        return false;
+    }
+    return true;
+}
+
+bool mote_command_wants_help(size_t count, char *const *arguments)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void mote_command_print_flags(const struct mote_command_flag *table, size_t table_count)
+{
+    for (size_t i = 0; i < table_count; i++) {
+        printf("  %-18s %s\n", table[i].name, table[i].meaning);
+    }
+}
+
+/* --- options ----------------------------------------------------------------------------------------------------- */
+
+static void tell(struct mote_option_report *report, enum mote_option_severity severity, const char *name,
+                 const char *text)
+{
+    (void)report;
+    switch (severity) {
+    case MOTE_OPTION_WARNING:
+        fprintf(stderr, "warning: config: %s: %s\n", name, text);
+        break;
+    case MOTE_OPTION_PROBLEM:
+    case MOTE_OPTION_FILE_MISSING:
+        fprintf(stderr, "config: %s: %s\n", name, text);
+        break;
+    case MOTE_OPTION_MISUSE:
+        fprintf(stderr, "mote: %s: %s; mote --help lists what there is\n", name, text);
+        break;
+    }
+}
+
+int mote_command_load_options(struct mote_options *options, uint32_t groups, size_t count, char *const *arguments)
+{
+    struct mote_option_report report = {.tell = tell};
+    struct mote_option_sources sources = {
+        .environment = environ, .flags = arguments, .flag_count = count, .groups = groups};
+    int error = mote_options_load(options, &sources, &report);
+    if (error == 0) {
+        return MOTE_EXIT_OK;
+    }
+    if (error != MOTE_EINVAL) {
+        fprintf(stderr, "mote: %s\n", mote_error_text(error));
+        return MOTE_EXIT_OS;
+    }
+    if (report.misuses > 0) {
+        return MOTE_EXIT_USAGE;
+    }
+    return report.missing_files == report.problems ? MOTE_EXIT_NO_INPUT : MOTE_EXIT_CONFIG;
+}
+
+int mote_command_open_log(struct mote_log_sink **out, const struct mote_options *options)
+{
+    const char *journal = getenv("JOURNAL_STREAM");
+    const char *no_color = getenv("NO_COLOR");
+    struct mote_log_sink_options sink = {
+        .fd = STDERR_FILENO, .level = (enum mote_log_level)options->log_level, .clock = mote_clock_system()};
+    static const enum mote_log_format formats[] = {
+        [MOTE_LOG_FORMAT_CHOICE_JSON] = MOTE_LOG_FORMAT_JSON,
+        [MOTE_LOG_FORMAT_CHOICE_LOGFMT] = MOTE_LOG_FORMAT_LOGFMT,
+        [MOTE_LOG_FORMAT_CHOICE_TEXT] = MOTE_LOG_FORMAT_TEXT,
+    };
+    if (options->log_format == MOTE_LOG_FORMAT_CHOICE_AUTO) {
+        sink.style = mote_log_sink_style_auto(sink.fd, journal, no_color);
+    } else {
+        sink.style = mote_log_sink_style_of(formats[options->log_format], sink.fd, journal, no_color);
+    }
+    int error = mote_log_sink_open(out, &sink);
+    if (error != 0) {
+        fprintf(stderr, "mote: cannot start the log: %s\n", mote_error_text(error));
+        return MOTE_EXIT_OS;
+    }
+    return MOTE_EXIT_OK;
+}
+
+void mote_command_close_log(struct mote_log_sink *sink)
+{
+    mote_log_sink_close(sink, LOG_PATIENCE_NS);
+}
+
+/* --- clients ----------------------------------------------------------------------------------------------------- */
+
+void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX])
+{
+    static const char any4[] = "0.0.0.0:";
+    static const char any6[] = "[::]:";
+    const char *listen = getenv("LISTEN");
+    const char *first =
+        listen != NULL && listen[0] != '\0' ? listen : mote_options_describe(MOTE_OPTION_INDEX_LISTEN)->standard;
+    int length = (int)strcspn(first, ",");
+    if (strncmp(first, any4, sizeof any4 - 1) == 0) {
+        snprintf(out, MOTE_COMMAND_ADDRESS_MAX, "127.0.0.1:%.*s", length - (int)sizeof any4 + 1,
+                 first + sizeof any4 - 1);
+    } else if (strncmp(first, any6, sizeof any6 - 1) == 0) {
+        /* it takes IPv4 too, and is 0.0.0.0 where there is no IPv6 */
+        snprintf(out, MOTE_COMMAND_ADDRESS_MAX, "127.0.0.1:%.*s", length - (int)sizeof any6 + 1,
+                 first + sizeof any6 - 1);
+    } else {
+        snprintf(out, MOTE_COMMAND_ADDRESS_MAX, "%.*s", length, first);
+    }
+}
+
+bool mote_command_parse_timeout(uint64_t *out_ns, const char *text)
+{
+    if (mote_option_value_duration(out_ns, mote_slice_text(text), 0) != 0 || *out_ns == 0) {
+        fprintf(stderr, "mote: --timeout: want a duration, such as 2s\n");
+        return false;
+    }
+    return true;
+}
+
+int mote_command_read_secret(int fd, const char *what, char *out, size_t size)
+{
+    size_t length = 0;
+    for (;;) {
+        /* One byte more than there may be is room for the line end, and shows what is too long. */
+        ssize_t got = read(fd, out + length, size - length);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            fprintf(stderr, "mote: cannot read %s: %s\n", what, strerror(errno));
+            return -1;
+        }
+        if (got == 0) {
+            break;
+        }
+        length += (size_t)got;
+        if (length == size) {
+            if (out[length - 1] == '\n') {
+                break;
+            }
+            fprintf(stderr, "mote: %s is longer than %zu bytes\n", what, size - 1);
+            return -1;
+        }
+    }
+    length -= length > 0 && out[length - 1] == '\n';
+    out[length] = '\0';
+    return (int)length;
+}

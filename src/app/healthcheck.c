@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `mote healthcheck`: one grpc.health.v1.Health/Check. Exit code 0 or 1 and nothing else, because container runtimes
+ * give other codes a meaning of their own. */
+#include <stdio.h>
+
+#include "app/command.h"
+#include "app/exit_code.h"
+#include "grpc/health/v1/health.mote.h"
+#include "net/dial.h"
+
+static const char *status_name(grpc_health_v1_HealthCheckResponse_ServingStatus status)
+{
+    switch (status) {
+    case grpc_health_v1_HealthCheckResponse_ServingStatus_UNKNOWN:
+        return "UNKNOWN";
+    case grpc_health_v1_HealthCheckResponse_ServingStatus_SERVING:
+        return "SERVING";
+    case grpc_health_v1_HealthCheckResponse_ServingStatus_NOT_SERVING:
+        return "NOT_SERVING";
+    case grpc_health_v1_HealthCheckResponse_ServingStatus_SERVICE_UNKNOWN:
+        return "SERVICE_UNKNOWN";
+    }
+    return "an unknown status";
+}
+
+static int check(const char *address, const char *service, uint64_t timeout_ns)
+{
+    grpc_health_v1_HealthCheckRequest request = grpc_health_v1_HealthCheckRequest_init_zero;
+    grpc_health_v1_HealthCheckResponse response = grpc_health_v1_HealthCheckResponse_init_zero;
+    struct mote_dial *dial = NULL;
+    struct mote_dial_result result;
+    char problem[MOTE_DIAL_TEXT_MAX];
+    int written = snprintf(request.service, sizeof request.service, "%s", service);
+    if (written < 0 || (size_t)written >= sizeof request.service) {
+        fprintf(stderr, "healthcheck: --service is longer than a service's name can be\n");
+        return MOTE_EXIT_FAILED;
+    }
+    if (mote_dial_open(&dial, address, timeout_ns, problem) != 0) {
+        fprintf(stderr, "healthcheck: %s\n", problem);
+        return MOTE_EXIT_FAILED;
+    }
+    int error =
+        mote_dial_unary(dial, &grpc_health_v1_Health_Check_method, &request, &response, NULL, 0, timeout_ns, &result);
+    mote_dial_close(dial);
+    if (error != 0) {
+        fprintf(stderr, "healthcheck: %s: %s\n", address, mote_error_text(error));
+        return MOTE_EXIT_FAILED;
+    }
+    if (result.status != MOTE_STATUS_OK) {
+        fprintf(stderr, "healthcheck: %s answered %s: %s\n", address, mote_status_name(result.status), result.message);
+        return MOTE_EXIT_FAILED;
+    }
+    if (response.status != grpc_health_v1_HealthCheckResponse_ServingStatus_SERVING) {
+        fprintf(stderr, "healthcheck: %s answered %s\n", address, status_name(response.status));
+        return MOTE_EXIT_FAILED;
+    }
+    return MOTE_EXIT_OK;
+}
+
+int mote_command_healthcheck(size_t count, char **arguments)
+{
+    char standard[MOTE_COMMAND_ADDRESS_MAX];
+    const char *address = standard;
+    const char *service = "";
+    const char *timeout = "2s";
+    uint64_t timeout_ns;
+    const struct mote_command_flag flags[] = {
+        {"--addr", &address, NULL, "the server; default: the first address of LISTEN, or 127.0.0.1:50051"},
+        {"--service", &service, NULL, "the service to ask for; default: the server as a whole"},
+        {"--timeout", &timeout, NULL, "for connecting and for the answer; default: 2s"},
+    };
+    if (mote_command_wants_help(count, arguments)) {
+        puts("mote healthcheck: exit code 0 when the server says SERVING, otherwise 1 and the reason\n");
+        mote_command_print_flags(flags, sizeof flags / sizeof flags[0]);
+        return MOTE_EXIT_OK;
+    }
+    mote_command_default_address(standard);
+    if (!mote_command_parse_flags(count, arguments, flags, sizeof flags / sizeof flags[0]) ||
+        !mote_command_parse_timeout(&timeout_ns, timeout)) {
+        return MOTE_EXIT_FAILED;
+    }
+    return check(address, service, timeout_ns);
+}

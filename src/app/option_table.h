@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of options; see options.h. A new option is one row here (and its use). */
+#ifndef MOTE_APP_OPTION_TABLE_H
+#define MOTE_APP_OPTION_TABLE_H
+
+#include "base/clock.h"
+
+#define MOTE_OPTION_SECOND ((uint64_t)MOTE_NS_PER_SECOND)
+#define MOTE_OPTION_MINUTE (60u * MOTE_OPTION_SECOND)
+#define MOTE_OPTION_DAY    (86400u * MOTE_OPTION_SECOND)
+#define MOTE_OPTION_MIB    1048576u
+#define MOTE_OPTION_NEVER  (3650u * MOTE_OPTION_DAY)
+
+/* X(group, "title") in the order of printing */
+#define MOTE_OPTION_GROUP_MAP(X)                                                                                       \
+    X(NETWORK, "Network")                                                                                              \
+    X(PROCESS, "Process")                                                                                              \
+    X(ACCOUNTS, "Accounts and tokens")                                                                                 \
+    X(PASSWORDS, "Passwords")                                                                                          \
+    X(STORE, "Store")                                                                                                  \
+    X(LIMITS, "Limits")                                                                                                \
+    X(SHUTDOWN, "Shutdown")                                                                                            \
+    X(LOG, "Log")                                                                                                      \
+    X(TLS, "TLS")                                                                                                      \
+    X(TELEMETRY, "Metrics and traces")
+
+/* X(field, NAME, kind, default, words, minimum, maximum, group, "help") */
+#define MOTE_OPTION_MAP(X)                                                                                             \
+    X(listen, LISTEN, TEXT, "127.0.0.1:50051", NULL, 0, 1023, NETWORK,                                                 \
+      "Where to listen: a comma-separated list of host:port, [ipv6]:port, unix:/path and unix-abstract:name. "         \
+      "[::]:port takes IPv4 too; port 0 means any free one.")                                                          \
+    X(insecure, INSECURE, BOOL, "false", NULL, 0, 0, NETWORK,                                                          \
+      "Allows LISTEN addresses other than loopback and unix sockets without TLS. Passwords and tokens then cross "     \
+      "the network in the clear.")                                                                                     \
+    X(reflection, REFLECTION, CHOICE, "auto", "auto|on|off", 0, 0, NETWORK,                                            \
+      "gRPC server reflection; auto: on while every LISTEN address is loopback or a unix socket.")                     \
+    X(workers, WORKERS, COUNT, "auto", "auto", 1, 64, PROCESS,                                                         \
+      "Threads that serve connections; auto: the processors this process may use, by affinity and cgroup quota.")      \
+    X(memory_budget, MEMORY_BUDGET, SIZE, "auto", "auto", 16u * MOTE_OPTION_MIB, 1ull << 50, PROCESS,                  \
+      "Memory to reckon with; auto: the cgroup's limit, or the machine's memory. Request bytes that are buffered "     \
+      "get a quarter of it, connections half.")                                                                        \
+    X(jwt_secret, JWT_SECRET, SECRET, NULL, NULL, 1, 4096, ACCOUNTS,                                                   \
+      "Key that access tokens are signed with, at least 32 bytes; base64: in front of it is decoded. Required.")       \
+    X(jwt_access_expiry, JWT_ACCESS_EXPIRY, MINUTES, "15", NULL, MOTE_OPTION_SECOND, MOTE_OPTION_DAY, ACCOUNTS,        \
+      "Life of an access token: minutes, or a duration.")                                                              \
+    X(jwt_refresh_expiry, JWT_REFRESH_EXPIRY, DURATION, "7d", NULL, MOTE_OPTION_SECOND, 30u * MOTE_OPTION_DAY,         \
+      ACCOUNTS, "Life of a refresh token that is not used; a session ends after 30 days in any case.")                 \
+    X(jwt_issuer, JWT_ISSUER, TEXT, "mote", NULL, 1, 256, ACCOUNTS, "The claim iss of tokens.")                        \
+    X(jwt_audience, JWT_AUDIENCE, TEXT, "mote", NULL, 1, 256, ACCOUNTS, "The claim aud of tokens.")                    \
+    X(jwt_leeway, JWT_LEEWAY, DURATION, "30s", NULL, 0, 5u * MOTE_OPTION_MINUTE, ACCOUNTS,                             \
+      "How far clocks may differ when the times of a token are checked.")                                              \
+    X(signup, SIGNUP, CHOICE, "closed", "closed|open", 0, 0, ACCOUNTS,                                                 \
+      "open: anyone may create an account for themselves; closed: administrators create them.")                        \
+    X(password_hash, PASSWORD_HASH, TEXT, "argon2id:m=19456,t=2,p=1", NULL, 1, 128, PASSWORDS,                         \
+      "How new passwords are hashed: argon2id with memory in KiB, iterations and lanes.")                              \
+    X(password_hash_concurrency, PASSWORD_HASH_CONCURRENCY, COUNT, "1", NULL, 1, 64, PASSWORDS,                        \
+      "Passwords hashed at one time; each takes the memory above. 32 more wait, further ones are refused.")            \
+    X(store_url, STORE_URL, SECRET, "sqlite:mote.db", NULL, 1, 4096, STORE,                                            \
+      "Where accounts are kept: sqlite:PATH, or memory: for tests, gone at the end.")                                  \
+    X(max_connections, MAX_CONNECTIONS, COUNT, "10000", NULL, 1, 1000000, LIMITS,                                      \
+      "Connections at one time; further ones wait. Fewer where file descriptors or MEMORY_BUDGET do not allow them: "  \
+      "the log says how many.")                                                                                        \
+    X(max_connections_per_address, MAX_CONNECTIONS_PER_ADDRESS, COUNT, "256", NULL, 1, 1000000, LIMITS,                \
+      "Connections at one time from one IPv4 address or IPv6 /64; further ones are closed.")                           \
+    X(max_concurrent_streams, MAX_CONCURRENT_STREAMS, COUNT, "100", NULL, 1, 10000, LIMITS,                            \
+      "Calls at one time on one connection.")                                                                          \
+    X(max_recv_message_size, MAX_RECV_MESSAGE_SIZE, SIZE, "4MiB", NULL, 1, 1ull << 30, LIMITS,                         \
+      "A request message; a method may declare less, and mote's own declare 64KiB.")                                   \
+    X(max_metadata_size, MAX_METADATA_SIZE, SIZE, "8KiB", NULL, 1024, 65536, LIMITS,                                   \
+      "Metadata of a request, 32 bytes added for each field (RFC 9113 section 6.5.2).")                                \
+    X(keepalive_min_time, KEEPALIVE_MIN_TIME, DURATION, "5m", NULL, 0, MOTE_OPTION_DAY, LIMITS,                        \
+      "Clients whose pings come closer together than this are sent away (gRFC A8).")                                   \
+    X(keepalive_permit_without_calls, KEEPALIVE_PERMIT_WITHOUT_CALLS, BOOL, "false", NULL, 0, 0, LIMITS,               \
+      "Allows clients' pings while no call is in progress (gRFC A8).")                                                 \
+    X(shutdown_grace_period, SHUTDOWN_GRACE_PERIOD, DURATION, "25s", NULL, 0, MOTE_OPTION_DAY, SHUTDOWN,               \
+      "After SIGTERM or SIGINT, how long calls in progress may take to end; then they are cut off.")                   \
+    X(shutdown_delay, SHUTDOWN_DELAY, DURATION, "0s", NULL, 0, MOTE_OPTION_DAY, SHUTDOWN,                              \
+      "Before that, how long to go on serving while health says NOT_SERVING.")                                         \
+    X(log_level, LOG_LEVEL, CHOICE, "info", "debug|info|warn|error", 0, 0, LOG,                                        \
+      "Lines below it are not written. SIGUSR1 moves it one step towards debug, SIGUSR2 one towards error.")           \
+    X(log_format, LOG_FORMAT, CHOICE, "auto", "auto|json|logfmt|text", 0, 0, LOG,                                      \
+      "auto: text on a terminal and in the journal, JSON everywhere else.")                                            \
+    X(log_access, LOG_ACCESS, CHOICE, "errors", "off|errors|all", 0, 0, LOG,                                           \
+      "A line for each finished call: none, those that did not end OK and slow ones, or all.")                         \
+    X(log_sample_ok, LOG_SAMPLE_OK, COUNT, "1", NULL, 1, 1000000000, LOG,                                              \
+      "With LOG_ACCESS=all: one line for so many calls that ended OK.")                                                \
+    X(log_user_id, LOG_USER_ID, BOOL, "false", NULL, 0, 0, LOG, "Puts the caller's user id into these lines.")
+
+/* Known, but their part is not built yet. X(NAME, the only value it may have or NULL, group, "help") */
+#define MOTE_OPTION_UNBUILT_MAP(X)                                                                                     \
+    X(HEALTH_LISTEN, "off", NETWORK, "A second address, for health only.")                                             \
+    X(ADMIN_LISTEN, "off", NETWORK, "Address of the admin port.")                                                      \
+    X(TRUSTED_PROXIES, NULL, NETWORK, "Networks whose x-forwarded-for is believed.")                                   \
+    X(KEEPALIVE_TIME, NULL, LIMITS, "Silence after which the server pings.")                                           \
+    X(KEEPALIVE_TIMEOUT, NULL, LIMITS, "How long that ping may go unanswered.")                                        \
+    X(MAX_CONNECTION_IDLE, "off", LIMITS, "Time without a call after which a connection is ended.")                    \
+    X(MAX_CONNECTION_AGE, "off", LIMITS, "Age after which a connection is ended.")                                     \
+    X(MAX_CONNECTION_AGE_GRACE, NULL, LIMITS, "How long its calls may then go on.")                                    \
+    X(TLS_CERT_FILE, NULL, TLS, "Certificate chain.")                                                                  \
+    X(TLS_KEY_FILE, NULL, TLS, "Its private key.")                                                                     \
+    X(TLS_KEY_PASSWORD, NULL, TLS, "The private key's password.")                                                      \
+    X(TLS_CLIENT_CA_FILE, NULL, TLS, "Certificates that clients must be signed with.")                                 \
+    X(METRICS_FLAVOR, NULL, TELEMETRY, "Names of the metrics.")                                                        \
+    X(METRICS_PREREGISTER, NULL, TELEMETRY, "Which series exist from the start.")                                      \
+    X(TRACE_TRUST_INCOMING, NULL, TELEMETRY, "Whether traces of callers are continued.")                               \
+    X(OTEL_SDK_DISABLED, "true", TELEMETRY, "Switches tracing off.")                                                   \
+    X(OTEL_TRACES_EXPORTER, "none", TELEMETRY, "Where traces go.")                                                     \
+    X(OTEL_EXPORTER_OTLP_ENDPOINT, NULL, TELEMETRY, "The collector.")                                                  \
+    X(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, NULL, TELEMETRY, "The collector of traces.")                                 \
+    X(OTEL_CONFIG_FILE, NULL, TELEMETRY, "Configuration in a file.")
+
+#endif

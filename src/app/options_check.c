@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a single value cannot show: whether addresses can be listened on, whether the secret is one, what contradicts.
+ * A setting whose own value was refused still has its default here, so that it is told of only once.
+ */
+#include <string.h>
+
+#include "app/options.h"
+#include "base/text.h"
+#include "net/address.h"
+#include "net/runtime.h"
+#include "security/keyring.h"
+#include "security/password.h"
+
+#define ADVICE "a random one: head -c 48 /dev/urandom | base64 -w 0"
+
+static void tell(struct mote_option_report *report, enum mote_option_index index, const char *text)
+{
+    mote_option_report_tell(report, MOTE_OPTION_PROBLEM, mote_options_describe((size_t)index)->name, "%s", text);
+}
+
+/* --- addresses --------------------------------------------------------------------------------------------------- */
+
+/* The next item of a comma-separated list; false at the end. */
+static bool next_item(const char **rest, struct mote_slice *item)
+{
+    while (**rest == ',') {
+        (*rest)++;
+    }
+    *item = mote_slice(*rest, strcspn(*rest, ","));
+    *rest += item->length;
+    return item->length > 0;
+}
+
+bool mote_options_listen_is_local(const struct mote_options *options)
+{
+    const char *rest = options->listen;
+    struct mote_slice item;
+    while (next_item(&rest, &item)) {
+        struct mote_address address;
+        const char *why;
+        if (mote_address_parse(&address, item, &why) != 0 || !mote_address_is_local(&address)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_listen(const struct mote_options *options, struct mote_option_report *report)
+{
+    const char *rest = options->listen;
+    struct mote_slice item;
+    size_t count = 0;
+    while (next_item(&rest, &item)) {
+        struct mote_address address;
+        const char *why;
+        if (mote_address_parse(&address, item, &why) != 0) {
+            mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "LISTEN", "%.*s: %s", (int)item.length,
+                                    (const char *)item.data, why);
+            return;
+        }
+        if (!mote_address_is_local(&address) && !options->insecure) {
+            mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "LISTEN",
+                                    "%.*s can be reached over the network, and without TLS passwords and tokens would "
+                                    "cross it in the clear; INSECURE=true allows that",
+                                    (int)item.length, (const char *)item.data);
+            return;
+        }
+        count++;
+    }
+    if (count == 0 || count > MOTE_RUNTIME_LISTENERS_MAX) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "LISTEN", "want 1 to %u addresses",
+                                MOTE_RUNTIME_LISTENERS_MAX);
+    }
+}
+
+/* --- accounts ---------------------------------------------------------------------------------------------------- */
+
+static void check_secret(const struct mote_options *options, struct mote_option_report *report)
+{
+    struct mote_slice secret = mote_slice_text(options->jwt_secret);
+    if (options->jwt_secret == NULL) {
+        tell(report, MOTE_OPTION_INDEX_JWT_SECRET, "not set; want at least 32 bytes, " ADVICE);
+        return;
+    }
+    const char *weakness = mote_secret_weakness(secret);
+    size_t length = mote_secret_length(secret);
+    if (weakness != NULL && length > 0 && length < MOTE_SECRET_MIN) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "JWT_SECRET",
+                                "too short (%zu bytes, need at least %u); " ADVICE, length, MOTE_SECRET_MIN);
+    } else if (weakness != NULL) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "JWT_SECRET", "%s; " ADVICE, weakness);
+    }
+}
+
+static void check_name(const char *value, enum mote_option_index index, struct mote_option_report *report)
+{
+    if (value != NULL && !mote_utf8_is_valid(mote_slice_text(value))) {
+        tell(report, index, "not UTF-8");
+    }
+}
+
+static void check_password_hash(const struct mote_options *options, struct mote_option_report *report)
+{
+    struct mote_password_settings settings;
+    const char *problem = "";
+    if (options->password_hash != NULL &&
+        mote_password_settings_parse(&settings, mote_slice_text(options->password_hash), &problem) != 0) {
+        tell(report, MOTE_OPTION_INDEX_PASSWORD_HASH, problem);
+    }
+}
+
+/* --- store, limits ----------------------------------------------------------------------------------------------- */
+
+static void check_store(const struct mote_options *options, struct mote_option_report *report)
+{
+    static const struct mote_slice sqlite = MOTE_SLICE_LITERAL("sqlite:");
+    static const struct mote_slice postgres = MOTE_SLICE_LITERAL("postgres");
+    struct mote_slice url = mote_slice_text(options->store_url);
+    if (options->store_url == NULL || mote_slice_equals_text(url, "memory:") ||
+        (mote_slice_starts_with(url, sqlite) && url.length > sqlite.length)) {
+        return;
+    }
+    tell(report, MOTE_OPTION_INDEX_STORE_URL,
+         mote_slice_starts_with(url, postgres) ? "the PostgreSQL store is not built yet; want sqlite:PATH or memory:"
+                                               : "want sqlite:PATH or memory:");
+}
+
+static void check_limits(const struct mote_options *options, struct mote_option_report *report)
+{
+    if (options->memory_budget > 0 && options->max_recv_message_size > options->memory_budget / 4) {
+        tell(report, MOTE_OPTION_INDEX_MAX_RECV_MESSAGE_SIZE,
+             "more than a quarter of MEMORY_BUDGET, which is what all buffered requests share");
+    }
+}
+
+static bool has_group(uint32_t groups, enum mote_option_group group)
+{
+    return (groups & 1u << group) != 0;
+}
+
+void mote_options_check(const struct mote_options *options, uint32_t groups, struct mote_option_report *report)
+{
+    if (has_group(groups, MOTE_OPTION_GROUP_NETWORK)) {
+        check_listen(options, report);
+    }
+    if (has_group(groups, MOTE_OPTION_GROUP_ACCOUNTS)) {
+        check_secret(options, report);
+        check_name(options->jwt_issuer, MOTE_OPTION_INDEX_JWT_ISSUER, report);
+        check_name(options->jwt_audience, MOTE_OPTION_INDEX_JWT_AUDIENCE, report);
+    }
+    if (has_group(groups, MOTE_OPTION_GROUP_PASSWORDS)) {
+        check_password_hash(options, report);
+    }
+    if (has_group(groups, MOTE_OPTION_GROUP_STORE)) {
+        check_store(options, report);
+    }
+    if (has_group(groups, MOTE_OPTION_GROUP_LIMITS)) {
+        check_limits(options, report);
+    }
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `mote serve`: puts the parts together in order, and takes them apart in reverse. The main thread then only waits for
+ * signals and looks after the store's health; nothing a request needs runs on it.
+ *
+ * The end (SIGTERM, SIGINT): health says NOT_SERVING, SHUTDOWN_DELAY passes, connections are drained, and what is not
+ * done after SHUTDOWN_GRACE_PERIOD is cut off. The same signal again ends the process at once: the store can take that.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/access_log.h"
+#include "app/command.h"
+#include "app/effective.h"
+#include "app/exit_code.h"
+#include "auth/v1/auth.mote.h"
+#include "google/rpc/error_details.mote.h"
+#include "google/rpc/status.mote.h"
+#include "net/runtime.h"
+#include "rpc/health.h"
+#include "rpc/reflection.h"
+#include "services/services.h"
+#include "user/v1/user.mote.h"
+
+#define LOOK_NS        ((uint64_t)MOTE_NS_PER_SECOND)       /* between looks at the store's health */
+#define OVERDUE_NS     (30u * (uint64_t)MOTE_NS_PER_SECOND) /* past the grace: something does not end by itself */
+#define REFRESH_MAX    ((int64_t)30 * 86400)                /* seconds: the life of a session */
+#define SIGNAL_DRAINED SIGRTMIN
+
+struct process {
+    struct mote_options options;
+    struct mote_effective effective;
+    struct mote_log_sink *sink;
+    struct mote_log *log;
+    struct mote_access_log access_log;
+    struct mote_store *store;
+    struct mote_keyring *keyring;
+    struct mote_password_pool *passwords;
+    struct mote_services services;
+    struct mote_health *health;
+    struct mote_server *server;
+    struct mote_runtime *runtime;
+    pthread_t main_thread;
+    sigset_t signals;
+    atomic_bool serving; /* false once the end has begun */
+    bool was_healthy;
+};
+
+static int fail(struct process *process, const char *event, const char *problem, enum mote_exit_code code)
+{
+    mote_log(process->log, MOTE_LOG_ERROR, "app", event, "cannot start", mote_log_text("err", problem));
+    return (int)code;
+}
+
+/* --- parts, in the order of starting -------------------------------------------------------------------------------
+ */
+
+/* Blocked in every thread to come: only the main thread takes them, by sigtimedwait. */
+static void block_signals(struct process *process)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+    sigemptyset(&process->signals);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sigaddset(&process->signals, numbers[i]);
+    }
+    sigaddset(&process->signals, SIGNAL_DRAINED);
+    pthread_sigmask(SIG_BLOCK, &process->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    process->main_thread = pthread_self();
+}
+
+/* A core file would hold the keys. */
+static void forbid_core_files(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+}
+
+static void warn(struct process *process)
+{
+    const struct mote_options *options = &process->options;
+    const struct mote_limits *limits = &process->effective.limits;
+    uint64_t share = limits->buffered_max / process->effective.workers;
+    if (options->insecure && !mote_options_listen_is_local(options)) {
+        mote_log(process->log, MOTE_LOG_WARN, "app", "config.insecure",
+                 "INSECURE: passwords and tokens cross the network in the clear",
+                 mote_log_text("listen", options->listen));
+    }
+    if (limits->connections_max < options->max_connections) {
+        mote_log(process->log, MOTE_LOG_WARN, "app", "config.connections_clipped",
+                 "fewer connections than MAX_CONNECTIONS", mote_log_uint("max_connections", limits->connections_max),
+                 mote_log_text("because_of", process->effective.connections_bound));
+    }
+    if (share < limits->message_receive_max) {
+        mote_log(process->log, MOTE_LOG_WARN, "app", "config.buffers_small",
+                 "a worker's share of a quarter of MEMORY_BUDGET is less than MAX_RECV_MESSAGE_SIZE: the largest "
+                 "messages will be refused",
+                 mote_log_uint("share", share));
+    }
+}
+
+static int open_store(struct process *process)
+{
+    struct mote_store_options options = {
+        .url = process->options.store_url, .log = process->log, .clock = mote_clock_system(), .mem = mote_mem_system()};
+    char problem[MOTE_STORE_PROBLEM_MAX];
+    int error = mote_store_open(&process->store, &options, problem);
+    return error == 0 ? 0 : fail(process, "store.open_failed", problem, mote_exit_code_of_store(error));
+}
+
+static int open_security(struct process *process)
+{
+    struct mote_password_settings settings;
+    const char *problem = "";
+    int error = mote_keyring_new(&process->keyring, mote_mem_system(), mote_slice_text(process->options.jwt_secret));
+    if (error == 0) {
+        error = mote_password_settings_parse(&settings, mote_slice_text(process->options.password_hash), &problem);
+    }
+    if (error == 0) {
+        error = mote_password_pool_new(&process->passwords, mote_mem_system(), &settings,
+                                       (unsigned)process->options.password_hash_concurrency, mote_random_system(),
+                                       mote_clock_system());
+    }
+    if (error != 0) {
+        return fail(process, "security.start_failed", mote_error_text(error),
+                    error == MOTE_EINVAL ? MOTE_EXIT_CONFIG : MOTE_EXIT_OS);
+    }
+    if ((uint64_t)settings.memory_kib * 1024 * process->options.password_hash_concurrency >
+        process->effective.memory / 2) {
+        mote_log(process->log, MOTE_LOG_WARN, "app", "config.hash_memory",
+                 "hashing passwords takes more than half of MEMORY_BUDGET: lower PASSWORD_HASH_CONCURRENCY or the "
+                 "memory of PASSWORD_HASH",
+                 mote_log_uint("memory_kib", settings.memory_kib));
+    }
+    return 0;
+}
+
+static bool is_serving(void *context)
+{
+    struct process *process = context;
+    return atomic_load_explicit(&process->serving, memory_order_relaxed) && mote_store_is_healthy(process->store);
+}
+
+static bool wants_reflection(const struct mote_options *options)
+{
+    return options->reflection == MOTE_REFLECTION_ON ||
+           (options->reflection == MOTE_REFLECTION_AUTO && mote_options_listen_is_local(options));
+}
+
+static void fill_services(struct process *process)
+{
+    const struct mote_options *options = &process->options;
+    const int64_t access = (int64_t)(options->jwt_access_expiry / MOTE_NS_PER_SECOND);
+    process->services = (struct mote_services){
+        .store = process->store,
+        .keyring = process->keyring,
+        .passwords = process->passwords,
+        .clock = mote_clock_system(),
+        .random = mote_random_system(),
+        .log = process->log,
+        .policy = {.issuer = options->jwt_issuer,
+                   .audience = options->jwt_audience,
+                   .leeway = (int64_t)(options->jwt_leeway / MOTE_NS_PER_SECOND),
+                   .lifetime_max = access},
+        .access_lifetime = access,
+        .refresh_idle = (int64_t)(options->jwt_refresh_expiry / MOTE_NS_PER_SECOND),
+        .refresh_absolute = REFRESH_MAX,
+        .signup_open = options->signup == MOTE_SIGNUP_OPEN,
+        .reflection = wants_reflection(options),
+        .is_serving = is_serving,
+        .is_serving_context = process,
+    };
+    process->access_log.log = process->log;
+    process->access_log.policy = (enum mote_log_access)options->log_access;
+    process->access_log.sample_ok = options->log_sample_ok;
+    process->access_log.user_id = options->log_user_id;
+}
+
+static int register_all(struct process *process)
+{
+    int error = mote_services_register(&process->services, process->server);
+    if (error == 0) {
+        error = mote_health_register(process->health, process->server);
+    }
+    if (error == 0 && process->services.reflection) {
+        error = mote_reflection_register(process->server);
+    }
+    if (error == 0) { /* clients decode error details by them */
+        error = mote_server_add_file(process->server, &google_rpc_error_details_proto_file);
+    }
+    if (error == 0) {
+        error = mote_server_add_file(process->server, &google_rpc_status_proto_file);
+    }
+    return error != 0 ? error : mote_server_check(process->server);
+}
+
+static int open_server(struct process *process)
+{
+    struct mote_server_options options = {
+        .limits = &process->effective.limits, .log = process->log, .worker_count = process->effective.workers};
+    fill_services(process);
+    options.access = mote_services_access(&process->services, &options.access_count);
+    options.stages[MOTE_STAGE_AUTHENTICATION] = mote_services_authentication(&process->services);
+    options.stages[MOTE_STAGE_LOG] = mote_access_log_stage(&process->access_log);
+    int error = mote_health_new(&process->health, mote_mem_system());
+    if (error == 0) {
+        error = mote_server_new(&process->server, mote_mem_system(), &options);
+    }
+    if (error == 0) {
+        error = register_all(process);
+    }
+    return error == 0 ? 0
+                      : fail(process, "server.start_failed", mote_error_text(error),
+                             error == MOTE_ENOMEM ? MOTE_EXIT_OS : MOTE_EXIT_SOFTWARE);
+}
+
+/* --- health ------------------------------------------------------------------------------------------------------ */
+
+/* Everything hangs on the store but the liveness of the process itself: a restart would not mend the store. */
+static int set_health(struct process *process, bool serving)
+{
+    static const char *const names[] = {"", "readiness", "user.v1.UserService", "auth.v1.AuthService"};
+    enum mote_health_status status = serving ? MOTE_HEALTH_SERVING : MOTE_HEALTH_NOT_SERVING;
+    int error = mote_health_set(process->health, "liveness", MOTE_HEALTH_SERVING);
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && error == 0; i++) {
+        error = mote_health_set(process->health, names[i], status);
+    }
+    process->was_healthy = serving;
+    return error;
+}
+
+/* Names that are in the table already change without fail. */
+static void change_health(struct process *process, bool serving)
+{
+    if (serving != process->was_healthy) {
+        mote_log(process->log, serving ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", "health.changed", "health changed",
+                 mote_log_bool("serving", serving));
+        (void)!set_health(process, serving);
+        mote_runtime_each_worker(process->runtime, mote_health_notify);
+    }
+}
+
+/* --- the runtime ---------------------------------------------------------------------------------------------------
+ */
+
+static int start_worker(void *context, struct mote_mem *mem, struct mote_mailbox *mailbox, void **user)
+{
+    struct process *process = context;
+    struct mote_services_worker *worker = NULL;
+    int error = mote_services_worker_new(&worker, &process->services, mem, mailbox);
+    *user = worker;
+    return error;
+}
+
+static void end_turn(void *user)
+{
+    mote_services_worker_end_turn(user);
+}
+
+static void stop_worker(void *user)
+{
+    mote_services_worker_free(user);
+}
+
+static void on_drained(void *context)
+{
+    struct process *process = context;
+    pthread_kill(process->main_thread, SIGNAL_DRAINED);
+}
+
+static void tell_started(struct process *process)
+{
+    const struct mote_effective *effective = &process->effective;
+    const char *address;
+    for (size_t i = 0; (address = mote_runtime_address(process->runtime, i)) != NULL; i++) {
+        mote_log(process->log, MOTE_LOG_INFO, "net", "net.listening", "listening", mote_log_text("address", address));
+    }
+    mote_log(process->log, MOTE_LOG_INFO, "app", "server.started", "started",
+             mote_log_text("version", mote_command_version_number()), mote_log_int("pid", getpid()),
+             mote_log_uint("workers", effective->workers),
+             mote_log_uint("max_connections", effective->limits.connections_max),
+             mote_log_uint("memory_budget", effective->memory),
+             mote_log_bool("reflection", process->services.reflection));
+}
+
+static int start_runtime(struct process *process)
+{
+    struct mote_runtime_options options = {
+        .server = process->server,
+        .limits = &process->effective.limits,
+        .listen = process->options.listen,
+        .workers = process->effective.workers,
+        .drain_grace_ns = process->options.shutdown_grace_period,
+        .log = process->log,
+        .context = process,
+        .worker_start = start_worker,
+        .worker_end_turn = end_turn,
+        .worker_stop = stop_worker,
+        .on_drained = on_drained,
+    };
+    char problem[MOTE_RUNTIME_PROBLEM_MAX];
+    atomic_store(&process->serving, true);
+    int error = set_health(process, mote_store_is_healthy(process->store));
+    if (error == 0) {
+        error = mote_runtime_start(&process->runtime, mote_mem_system(), &options, problem);
+    } else {
+        snprintf(problem, sizeof problem, "%s", mote_error_text(error));
+    }
+    if (error != 0) {
+        process->runtime = NULL;
+        return fail(process, "net.start_failed", problem, mote_exit_code_of_runtime(error));
+    }
+    tell_started(process);
+    return 0;
+}
+
+/* --- running -------------------------------------------------------------------------------------------------------
+ */
+
+static uint64_t now(void)
+{
+    const struct mote_clock *clock = mote_clock_system();
+    return clock->monotonic_ns(clock->context);
+}
+
+/* The next signal; 0 when none came in time. */
+static int wait_for_signal(struct process *process, uint64_t patience_ns)
+{
+    struct timespec timeout = {.tv_sec = (time_t)(patience_ns / MOTE_NS_PER_SECOND),
+                               .tv_nsec = (long)(patience_ns % MOTE_NS_PER_SECOND)};
+    int number = sigtimedwait(&process->signals, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+static void handle_signal(struct process *process, int number)
+{
+    if (number == SIGUSR1 || number == SIGUSR2) {
+        enum mote_log_level level = mote_log_sink_move_level(process->sink, number == SIGUSR1 ? 1 : -1);
+        mote_log(process->log, level, "log", "log.level_changed", "log level changed",
+                 mote_log_text("to", mote_log_line_level(level)));
+    } else if (number == SIGHUP) {
+        mote_log(process->log, MOTE_LOG_WARN, "app", "config.not_reloaded",
+                 "SIGHUP: nothing was read again; settings, JWT_SECRET_FILE too, are read at start",
+                 mote_log_int("pid", getpid()));
+    }
+}
+
+static bool is_end(int number)
+{
+    return number == SIGINT || number == SIGTERM;
+}
+
+static int serve_until_signal(struct process *process)
+{
+    for (;;) {
+        int number = wait_for_signal(process, LOOK_NS);
+        if (is_end(number)) {
+            return number;
+        }
+        handle_signal(process, number);
+        change_health(process, mote_store_is_healthy(process->store));
+    }
+}
+
+/* Waits until `until_ns` or the end of the workers; false when it was asked to end at once. */
+static bool wait_in_shutdown(struct process *process, uint64_t until_ns, bool *drained)
+{
+    for (uint64_t at = now(); at < until_ns && !*drained; at = now()) {
+        int number = wait_for_signal(process, until_ns - at);
+        if (is_end(number)) {
+            return false;
+        }
+        *drained = number == SIGNAL_DRAINED;
+        handle_signal(process, number);
+    }
+    return true;
+}
+
+/* The store is made for it: what was acknowledged is on the disk. */
+_Noreturn static void end_at_once(struct process *process, const char *why)
+{
+    mote_log(process->log, MOTE_LOG_WARN, "app", "server.killed", "ending at once", mote_log_text("because", why));
+    mote_command_close_log(process->sink);
+    _exit(MOTE_EXIT_FAILED);
+}
+
+static int shut_down(struct process *process, int number)
+{
+    const struct mote_options *options = &process->options;
+    bool drained = false;
+    mote_log(process->log, MOTE_LOG_INFO, "app", "server.stopping", "stopping",
+             mote_log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
+             mote_log_uint("delay_ms", options->shutdown_delay / MOTE_NS_PER_MS),
+             mote_log_uint("grace_ms", options->shutdown_grace_period / MOTE_NS_PER_MS));
+    atomic_store(&process->serving, false);
+    change_health(process, false);
+    if (!wait_in_shutdown(process, now() + options->shutdown_delay, &drained)) {
+        end_at_once(process, "a second signal");
+    }
+    mote_runtime_drain(process->runtime);
+    if (!wait_in_shutdown(process, now() + options->shutdown_grace_period + OVERDUE_NS, &drained)) {
+        end_at_once(process, "a second signal");
+    }
+    if (!drained) {
+        end_at_once(process, "calls that do not end");
+    }
+    int error = mote_runtime_join(process->runtime);
+    process->runtime = NULL;
+    mote_log(process->log, error == 0 ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", "server.stopped",
+             error == 0 ? "stopped; every call was finished"
+                        : "stopped; the grace period ran out and calls were cut off",
+             mote_log_bool("was_cut", error != 0));
+    return error == 0 ? MOTE_EXIT_OK : MOTE_EXIT_FAILED;
+}
+
+/* --- all of it -----------------------------------------------------------------------------------------------------
+ */
+
+static int run(struct process *process)
+{
+    int code = open_store(process);
+    if (code == 0) {
+        code = open_security(process);
+    }
+    if (code == 0) {
+        code = open_server(process);
+    }
+    if (code == 0) {
+        code = start_runtime(process);
+    }
+    return code == 0 ? shut_down(process, serve_until_signal(process)) : code;
+}
+
+static void dispose(struct process *process)
+{
+    mote_server_free(process->server);
+    mote_health_free(process->health);
+    mote_password_pool_free(process->passwords);
+    mote_keyring_free(process->keyring);
+    mote_store_close(process->store);
+    mote_command_close_log(process->sink);
+    mote_options_dispose(&process->options);
+}
+
+int mote_command_serve(size_t count, char **arguments)
+{
+    static struct process process;
+    struct mote_machine machine;
+    if (mote_command_wants_help(count, arguments)) {
+        puts("mote serve: the server\n\nOptions, by flag or environment variable:");
+        mote_options_print_help(stdout, MOTE_OPTION_ALL_GROUPS);
+        return MOTE_EXIT_OK;
+    }
+    int code = mote_command_load_options(&process.options, MOTE_OPTION_ALL_GROUPS, count, arguments);
+    if (code == MOTE_EXIT_OK) {
+        forbid_core_files();
+        block_signals(&process);
+        mote_effective_measure(&machine);
+        mote_effective_compute(&process.effective, &process.options, &machine);
+        code = mote_command_open_log(&process.sink, &process.options);
+    }
+    if (code == MOTE_EXIT_OK) {
+        process.log = mote_log_sink_log(process.sink);
+        warn(&process);
+        code = run(&process);
+    }
+    dispose(&process);
+    return code;
+}
