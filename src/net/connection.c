@@ -247,8 +247,11 @@ void mote_connection_flush(struct mote_list *dirty_node)
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct mote_connection *connection = MOTE_CONTAINER_OF(handle, struct mote_connection, uv.handle);
+    struct mote_worker *worker = connection->worker;
+    const uint64_t share = worker->options->limits->read_per_turn;
     (void)suggested;
-    *buffer = uv_buf_init((char *)connection->worker->read_scratch, MOTE_WORKER_SCRATCH);
+    *buffer =
+        uv_buf_init((char *)worker->read_scratch, share < MOTE_WORKER_SCRATCH ? (unsigned)share : MOTE_WORKER_SCRATCH);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
@@ -270,7 +273,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
         set_state(connection, STATE_CLOSING);
     }
     mark_dirty(connection);
-    if (connection->state == STATE_OPEN && (size_t)length == MOTE_WORKER_SCRATCH) {
+    if (connection->state == STATE_OPEN && (size_t)length == buffer->len) {
         /* More is there, and libuv would go on reading: this connection had its share of the turn. */
         uv_read_stop(stream);
         connection->reading = false;
