@@ -89,14 +89,28 @@ def fetch(packages, folder):
         unpacked = folder / "source" / name
         shutil.rmtree(unpacked, ignore_errors=True)
         unpacked.mkdir(parents=True)
+        log = folder / f"{name}-source.log"
+        source = [*apt, "source", "--only-source", f"{name}={version}"]
         try:
-            run([*apt, "source", "--only-source", f"{name}={version}"], folder / f"{name}-source.log", cwd=unpacked)
+            run(source, log, cwd=unpacked)
         except Failed as error:
-            said = update.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise Failed(f"{error}\n{said}\nThe source package {name} {version} could not be had. If the archive has a "
-                         "newer version: apt-get update, apt-get upgrade.") from error
+            try:
+                unpack_upstream(source, log, unpacked)
+            except Failed:
+                said = update.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise Failed(f"{error}\n{said}\nThe source package {name} {version} could not be had. If the archive has "
+                             "a newer version: apt-get update, apt-get upgrade.") from error
+            print(f"  {name}: the archive lacks the distribution's part of the source; upstream's alone is used", flush=True)
         folders[name] = next(path for path in unpacked.iterdir() if path.is_dir())
     return folders
+
+
+def unpack_upstream(source, log, unpacked):
+    """Some mirrors lack files of a source package, but the one that matters most is there."""
+    run([*source, "--tar-only"], log, cwd=unpacked)
+    (unpacked / "upstream").mkdir()
+    for archive in unpacked.glob("*.orig.tar.*"):
+        run(["tar", "-xf", archive, "-C", unpacked / "upstream", "--strip-components=1"], log)
 
 
 def build_nghttp2(source, prefix, log):
