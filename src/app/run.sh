@@ -26,7 +26,8 @@ export JWT_SECRET_FILE="$state/jwt-secret" STORE_URL="sqlite:$state/mote.db"
 
 LISTEN="$listen" REFLECTION=on "$mote" serve &
 server=$!
-trap ':' INT TERM # the server gets Ctrl-C from the terminal itself; wait for it below
+trap ':' INT # the terminal gives Ctrl-C to the server itself; wait for it below
+trap 'kill -TERM "$server"' TERM
 stop_server() {
     kill -TERM "$server" 2>/dev/null || true
     wait "$server" || true
@@ -58,11 +59,11 @@ ${get:+  $get
 
 Serving on $listen. Ctrl-C stops it.
 END
+# A signal ends a wait early; the last one tells how the server ended.
 status=0
 wait "$server" || status=$?
-# A signal ends the first wait early; the second one waits for the server's own end.
-if kill -0 "$server" 2>/dev/null; then
+while kill -0 "$server" 2>/dev/null; do
     status=0
     wait "$server" || status=$?
-fi
+done
 exit "$status"

@@ -203,8 +203,7 @@ def test_watch_does_not_hold_the_drain(mote):
         assert 2 in statuses  # NOT_SERVING came first
 
 
-def test_the_grace_period_ends(mote, calculator):
-    del calculator
+def test_the_grace_period_ends(mote):
     program = mote.serve(SHUTDOWN_GRACE_PERIOD="1s")
     # a connection that opened a stream and never goes on
     import h2.config
@@ -266,7 +265,7 @@ def test_a_store_of_a_newer_version(mote):
 def test_a_full_disk(mote, tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, check=False)
     if mounted.returncode != 0:
         pytest.skip("cannot mount a small file system: " + mounted.stderr.decode().strip())
     try:
@@ -278,11 +277,10 @@ def test_a_full_disk(mote, tmp_path):
         filler = folder / "filler"
         acknowledged = []
         error = None
-        with open(filler, "wb") as out:
+        with open(filler, "wb", buffering=0) as out:
             try:
                 while True:
                     out.write(b"x" * 4096)
-                    out.flush()
             except OSError:
                 pass
         for index in range(3000):

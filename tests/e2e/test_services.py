@@ -64,7 +64,7 @@ def test_missing_credentials(clients):
     assert reason_of(error)[:3] == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING", "user.v1")
 
 
-@pytest.mark.parametrize("value", ["Bearer nonsense", "Bearer a.b.c", "Basic YTpi", "Bearer ", "nonsense"])
+@pytest.mark.parametrize("value", ["Bearer nonsense", "Bearer a.b.c", "Basic YTpi", "Bearer", "nonsense"])
 def test_invalid_token(clients, value):
     error = refused(clients().user.GetUser, user_pb2.GetUserRequest(id="me"), metadata=(("authorization", value),))
     assert error.details() == "invalid token"
@@ -419,17 +419,6 @@ def test_cancellation_leaves_the_connection_usable(admin):
         future = admin.user.ListUsers.future(user_pb2.ListUsersRequest(page_size=200), metadata=admin.metadata)
         future.cancel()
     assert admin.user.GetUser(user_pb2.GetUserRequest(id="me"), metadata=admin.metadata, timeout=5)
-
-
-def test_a_deadline_in_the_past_is_exceeded(admin):
-    error = refused_with_timeout(admin.user.GetUser, user_pb2.GetUserRequest(id="me"), admin.metadata)
-    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-
-
-def refused_with_timeout(call, request, metadata):
-    with pytest.raises(grpc.RpcError) as caught:
-        call(request, metadata=metadata, timeout=0.000001)
-    return caught.value
 
 
 def test_no_secret_is_in_the_log(shared, clients, new_user):
