@@ -510,9 +510,28 @@ static void issuing_is_bounded(void **state)
     assert_int_equal(mote_jwt_issue(token.text, &token.length, *state, &named, &identity), 0);
     assert_true(token.length <= MOTE_JWT_LENGTH_MAX);
     assert_int_equal(mote_jwt_verify(&identity, *state, &named, mote_slice(token.text, token.length), NOW), 0);
-    /* Control characters take six bytes each. */
-    memset(name, 1, MOTE_JWT_NAME_MAX);
-    assert_int_equal(mote_jwt_issue(token.text, &token.length, *state, &named, &identity), MOTE_ELIMIT);
+    /* Control characters take six bytes each: beyond what fits, a byte at a time. */
+    char other[MOTE_JWT_NAME_MAX + 1] = {0};
+    named.audience = other;
+    memset(name, 1, 160);
+    name[160] = '\0';
+    size_t longest = 0;
+    unsigned refused = 0;
+    for (size_t count = 0; count <= MOTE_JWT_NAME_MAX; count++) {
+        memset(other, 'a', count);
+        const int result = mote_jwt_issue(token.text, &token.length, *state, &named, &identity);
+        assert_int_equal(result, refused != 0 ? MOTE_ELIMIT : result);
+        if (result == 0) {
+            assert_true(token.length <= MOTE_JWT_LENGTH_MAX);
+            longest = token.length;
+        } else {
+            assert_int_equal(result, MOTE_ELIMIT);
+            refused++;
+        }
+    }
+    assert_true(refused != 0 && longest != 0);
+    /* A byte is at most two characters more. */
+    assert_true(longest > MOTE_JWT_LENGTH_MAX - 2);
     identity.roles = 0;
     assert_int_equal(mote_jwt_issue(token.text, &token.length, *state, &policy, &identity), MOTE_EINVAL);
 }

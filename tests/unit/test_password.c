@@ -160,8 +160,9 @@ static void length_is_bounded(void **state)
     }
 }
 
-#define SALT   "AQIDBAUGBwgJCgsMDQ4PEA"
-#define DIGEST "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define SALT_48 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define SALT    "AQIDBAUGBwgJCgsMDQ4PEA"
+#define DIGEST  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 /* A stored hash that is not ours, or asks for too much, is refused before any work. */
 static void stored_hashes_are_strict(void **state)
@@ -207,6 +208,11 @@ static void stored_hashes_are_strict(void **state)
          MOTE_EAUTH},
         {"$argon2id$v=19$m=64,t=1,p=1$" SALT
          "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+         MOTE_ECORRUPT},
+        /* 159 and 160 characters */
+        {"$argon2id$v=19$m=64,t=1,p=1$" SALT_48 "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+         MOTE_EAUTH},
+        {"$argon2id$v=19$m=64,t=1,p=1$" SALT_48 "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
          MOTE_ECORRUPT},
         {"$argon2id$v=19$m=64,t=1,p=1$AQIDBAUGBwgJCgsMDQ4PE!$" DIGEST, MOTE_ECORRUPT},
         {"$argon2id$v=19$m=64,t=1,p=1$AQIDBAUGBwgJCgsMDQ4PEB$" DIGEST, MOTE_ECORRUPT},

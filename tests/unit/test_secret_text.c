@@ -44,6 +44,18 @@ static void weak_ones_are_refused(void **state)
         {"donaudampfschifffahrtsgesellschaft", WORD},
         {"Donaudampfschifffahrtsgesellschaft", WORD},
         {"DONAUDAMPFSCHIFFFAHRTSGESELLSCHAFT", WORD},
+        {"ZUGSPITZBAHNHOFSWAERMEVERZEICHNIZ", WORD},
+        {"zugspitzbahnhofswaermeverzeichniz", WORD},
+        {"qWmZrTyBnKpLsDfGhJcVxQwErTyUiOpAs", NULL},
+        {"Donaudampfschifffahrtsgesellschaf{", NULL},
+        /* 16 and 17 steps of 32 characters */
+        {"abcdefghijklmnopq7Kx2Vm9Qw4Zt1Ry", NULL},
+        {"abcdefghijklmnopqr7Kx2Vm9Qw4Zt1R", SEQUENCE},
+        /* 15 and 16 characters beside the words */
+        {"secret-password-token-k9x2m7q4w1z8v5t", PLACEHOLDER},
+        {"secret-password-token-k9x2m7q4w1z8v5tp", NULL},
+        {"secret password token k9x2m7q4w1z8v5t", PLACEHOLDER},
+        {"k9x2m7q4w1z8v5t secret password token", PLACEHOLDER},
         {"your-256-bit-secret-your-256-bit!", PLACEHOLDER},
         {"a-string-secret-at-least-256-bits-long", PLACEHOLDER},
         {"your-super-secret-jwt-key-change-this-in-production", PLACEHOLDER},
