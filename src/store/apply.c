@@ -32,9 +32,9 @@ static sqlite3_stmt *statement_of(const struct apply *apply, enum mote_statement
 }
 
 /* Runs a statement that must find no row (0) or finds one (1). */
-static int run_exists(const struct apply *apply, sqlite3_stmt *statement)
+static int run_exists(sqlite3_stmt *statement)
 {
-    int result = mote_sqlite_step(apply->sqlite, statement);
+    int result = mote_sqlite_step(statement);
     mote_sqlite_reset(statement);
     return result;
 }
@@ -50,7 +50,7 @@ static int get_user(const struct apply *apply, const uint8_t id[16], struct mote
 {
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_GET_USER_BY_ID);
     mote_sqlite_bind_bytes(statement, 1, id, 16);
-    return mote_sqlite_get_user(apply->sqlite, statement, user);
+    return mote_sqlite_get_user(statement, user);
 }
 
 /* --- users ----------------------------------------------------------------------------------------------------- */
@@ -59,7 +59,7 @@ static int check_username(const struct apply *apply, const char *username, enum 
 {
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_USERNAME_TAKEN);
     mote_sqlite_bind_text(statement, 1, username);
-    int result = run_exists(apply, statement);
+    int result = run_exists(statement);
     if (result != 1) {
         return result;
     }
@@ -76,7 +76,7 @@ static int check_email(const struct apply *apply, const struct mote_user *user, 
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_EMAIL_TAKEN);
     mote_sqlite_bind_text(statement, 1, user->email);
     mote_sqlite_bind_bytes(statement, 2, user->id, sizeof user->id);
-    int result = run_exists(apply, statement);
+    int result = run_exists(statement);
     if (result != 1) {
         return result;
     }
@@ -88,7 +88,7 @@ static int check_id(const struct apply *apply, const struct mote_user *user)
 {
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_ID_TAKEN);
     mote_sqlite_bind_bytes(statement, 1, user->id, sizeof user->id);
-    int result = run_exists(apply, statement);
+    int result = run_exists(statement);
     return result == 1 ? MOTE_EEXISTS : result;
 }
 
@@ -109,7 +109,7 @@ static int insert_user(const struct apply *apply, const struct mote_user *user)
     mote_sqlite_bind_int(statement, 12, (int64_t)user->epoch);
     mote_sqlite_bind_int(statement, 13, (int64_t)user->version);
     mote_sqlite_bind_text(statement, 14, user->password_hash);
-    return mote_sqlite_run(apply->sqlite, statement);
+    return mote_sqlite_run(statement);
 }
 
 static int create_user(const struct apply *apply, struct mote_store_create_user *create)
@@ -177,7 +177,7 @@ static int check_last_administrator(const struct apply *apply, const struct mote
         return 0;
     }
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_COUNT_ADMINISTRATORS);
-    int result = mote_sqlite_step(apply->sqlite, statement);
+    int result = mote_sqlite_step(statement);
     int64_t count = result == 1 ? sqlite3_column_int64(statement, 0) : 0;
     mote_sqlite_reset(statement);
     if (result < 0) {
@@ -198,7 +198,7 @@ static int store_user(const struct apply *apply, const struct mote_user *user)
     mote_sqlite_bind_int(statement, 7, user->update_time);
     mote_sqlite_bind_int(statement, 8, (int64_t)user->version);
     mote_sqlite_bind_int(statement, 9, (int64_t)user->epoch);
-    return mote_sqlite_run(apply->sqlite, statement);
+    return mote_sqlite_run(statement);
 }
 
 static int update_user(const struct apply *apply, struct mote_store_update_user *update)
@@ -254,7 +254,7 @@ static int insert_session(const struct apply *apply, const struct mote_store_ses
     mote_sqlite_bind_int(statement, 5, record->expire_time);
     mote_sqlite_bind_text(statement, 6, record->user_agent);
     mote_sqlite_bind_text(statement, 7, record->peer_address);
-    return mote_sqlite_run(apply->sqlite, statement);
+    return mote_sqlite_run(statement);
 }
 
 struct refresh_row {
@@ -274,7 +274,7 @@ static int insert_refresh(const struct apply *apply, const struct refresh_row *r
     mote_sqlite_bind_text(statement, 4, row->kid);
     mote_sqlite_bind_int(statement, 5, apply->now);
     mote_sqlite_bind_int(statement, 6, row->expire_time);
-    return mote_sqlite_run(apply->sqlite, statement);
+    return mote_sqlite_run(statement);
 }
 
 /* MOTE_EEXISTS when the hash is in the table. */
@@ -324,7 +324,7 @@ static int create_session(const struct apply *apply, struct mote_store_create_se
         sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_TOUCH_LOGIN);
         mote_sqlite_bind_bytes(statement, 1, create->record.user_id, sizeof create->record.user_id);
         mote_sqlite_bind_int(statement, 2, apply->now);
-        result = mote_sqlite_run(apply->sqlite, statement);
+        result = mote_sqlite_run(statement);
     }
     return result;
 }
@@ -351,7 +351,7 @@ static int revoke(const struct apply *apply, struct mote_store_revoke_sessions *
         mote_sqlite_bind_bytes(statement, 3, revoke->session_id, sizeof revoke->session_id);
     }
     revoke->revoked_count = 0;
-    int result = mote_sqlite_step(apply->sqlite, statement);
+    int result = mote_sqlite_step(statement);
     while (result == 1) {
         struct mote_store_change change = {.kind = MOTE_STORE_CHANGE_SESSION_REVOKED, .time = apply->now};
         result = mote_sqlite_column_bytes(statement, 0, change.session_id, sizeof change.session_id);
@@ -361,7 +361,7 @@ static int revoke(const struct apply *apply, struct mote_store_revoke_sessions *
         if (result == 0) {
             mote_changes_stage(apply->changes, &change);
             revoke->revoked_count++;
-            result = mote_sqlite_step(apply->sqlite, statement);
+            result = mote_sqlite_step(statement);
         }
     }
     mote_sqlite_reset(statement);
@@ -379,7 +379,7 @@ static int touch_session(const struct apply *apply, struct mote_store_session_re
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_TOUCH_SESSION);
     mote_sqlite_bind_bytes(statement, 1, record->id, sizeof record->id);
     mote_sqlite_bind_int(statement, 2, record->last_use_time);
-    return mote_sqlite_run(apply->sqlite, statement);
+    return mote_sqlite_run(statement);
 }
 
 /* The first use: the one that changes a row. */
@@ -392,7 +392,7 @@ static int use_refresh(const struct apply *apply, struct mote_store_rotate_refre
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_USE_REFRESH);
     mote_sqlite_bind_bytes(statement, 1, rotate->hash, sizeof rotate->hash);
     mote_sqlite_bind_int(statement, 2, apply->now);
-    result = mote_sqlite_run(apply->sqlite, statement);
+    result = mote_sqlite_run(statement);
     if (result == 0 && sqlite3_changes(apply->sqlite->db) != 1) {
         result = MOTE_ECORRUPT; /* the row was read a moment ago, in this transaction */
     }
@@ -500,7 +500,7 @@ static int delete_before(struct mote_sqlite *sqlite, enum mote_statement name, i
     sqlite3_stmt *statement = mote_sqlite_statement(sqlite, name);
     mote_sqlite_bind_int(statement, 1, time);
     mote_sqlite_bind_int(statement, 2, limit);
-    return mote_sqlite_run(sqlite, statement);
+    return mote_sqlite_run(statement);
 }
 
 int mote_apply_upkeep(struct mote_sqlite *sqlite, int64_t now, unsigned limit, unsigned *deleted)

@@ -217,7 +217,7 @@ static int fill_new(const char *path)
     if (code == SQLITE_OK) {
         code = mote_schema_migrate(db, 0);
     }
-    int error = mote_sqlite_error(db, code);
+    int error = mote_sqlite_error(code);
     (void)sqlite3_close(db);
     return error;
 }
@@ -344,7 +344,7 @@ static int set_wal(sqlite3 *db)
     }
     int error = MOTE_EIO;
     if (code != SQLITE_ROW) {
-        error = mote_sqlite_error(db, code);
+        error = mote_sqlite_error(code);
     } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0) {
         error = 0;
     }
@@ -367,7 +367,7 @@ static int open_writer(struct mote_database *database, struct mote_sqlite *write
     if (result == 0) {
         int code = mote_schema_migrate(writer->db, (int)version);
         /* The steps are known to be right: then the tables are not those of that version. */
-        result = (code & 0xff) == SQLITE_ERROR ? MOTE_ECORRUPT : mote_sqlite_error(writer->db, code);
+        result = (code & 0xff) == SQLITE_ERROR ? MOTE_ECORRUPT : mote_sqlite_error(code);
     }
     if (result == 0) {
         result = mote_sqlite_prepare(writer, MOTE_STATEMENT_OF_WRITER);

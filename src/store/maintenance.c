@@ -18,7 +18,7 @@
 #define UPKEEP_INTERVAL_NS (600u * (uint64_t)MOTE_NS_PER_SECOND)
 #define UPKEEP_MORE_NS     (100u * (uint64_t)MOTE_NS_PER_MS)
 #define UPKEEP_ROWS        200u /* a batch: a few milliseconds that a write may have to wait */
-#define RETRY_NS           ((uint64_t)MOTE_NS_PER_SECOND)
+#define RETRY_NS           (250u * (uint64_t)MOTE_NS_PER_MS)
 #define RETRY_CORRUPT_NS                                                                                               \
     (60u * (uint64_t)MOTE_NS_PER_SECOND) /* looking through the file again costs a lot, helps seldom */
 #define CHECK_STEPS 20000                /* instructions of the check between two looks at is_stopping: about 1 ms */
@@ -56,7 +56,7 @@ int mote_maintenance_check(struct mote_writer *writer)
     }
     int result = MOTE_ECORRUPT;
     if (code != SQLITE_ROW) {
-        result = mote_sqlite_error(db, code);
+        result = mote_sqlite_error(code);
     } else {
         const char *finding = (const char *)sqlite3_column_text(statement, 0);
         if (finding != NULL && strcmp(finding, "ok") == 0) {
@@ -99,7 +99,7 @@ static int checkpoint(struct mote_writer *writer, int mode)
     int pages = 0;
     int copied = 0;
     sqlite3 *db = writer->sqlite.db;
-    int result = mote_sqlite_error(db, sqlite3_wal_checkpoint_v2(db, NULL, mode, &pages, &copied));
+    int result = mote_sqlite_error(sqlite3_wal_checkpoint_v2(db, NULL, mode, &pages, &copied));
     if (result == 0 && mode == SQLITE_CHECKPOINT_TRUNCATE) {
         writer->wal_pages = 0;
     }
@@ -127,7 +127,7 @@ static int reopen(struct mote_writer *writer)
         result = mote_maintenance_check(writer);
     }
     if (result == 0) {
-        result = mote_sqlite_run(&writer->sqlite, mote_sqlite_statement(&writer->sqlite, MOTE_STATEMENT_PROBE));
+        result = mote_sqlite_run(mote_sqlite_statement(&writer->sqlite, MOTE_STATEMENT_PROBE));
     }
     return result;
 }
@@ -198,15 +198,15 @@ static int delete_batch(struct mote_writer *writer, unsigned *deleted)
 {
     struct mote_sqlite *sqlite = &writer->sqlite;
     int64_t wall = writer->clock->wall_ns(writer->clock->context);
-    int result = mote_sqlite_run(sqlite, mote_sqlite_statement(sqlite, MOTE_STATEMENT_BEGIN_IMMEDIATE));
+    int result = mote_sqlite_run(mote_sqlite_statement(sqlite, MOTE_STATEMENT_BEGIN_IMMEDIATE));
     if (result == 0) {
         result = mote_apply_upkeep(sqlite, wall, UPKEEP_ROWS, deleted);
     }
     if (result == 0) {
-        result = mote_sqlite_run(sqlite, mote_sqlite_statement(sqlite, MOTE_STATEMENT_COMMIT));
+        result = mote_sqlite_run(mote_sqlite_statement(sqlite, MOTE_STATEMENT_COMMIT));
     }
     if (result != 0 && sqlite3_get_autocommit(sqlite->db) == 0 &&
-        mote_sqlite_run(sqlite, mote_sqlite_statement(sqlite, MOTE_STATEMENT_ROLLBACK)) != 0) {
+        mote_sqlite_run(mote_sqlite_statement(sqlite, MOTE_STATEMENT_ROLLBACK)) != 0) {
         result = MOTE_EIO; /* a transaction that cannot be ended: the connection is of no use */
     }
     return result;

@@ -32,7 +32,7 @@ void mote_reader_end_turn(struct mote_reader *reader)
         return;
     }
     reader->in_turn = false;
-    if (mote_sqlite_run(&reader->sqlite, mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_COMMIT)) != 0) {
+    if (mote_sqlite_run(mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_COMMIT)) != 0) {
         reader->is_doubtful = true;
     }
 }
@@ -52,7 +52,7 @@ static int begin_turn(struct mote_reader *reader)
             return result;
         }
     }
-    int result = mote_sqlite_run(&reader->sqlite, mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_BEGIN));
+    int result = mote_sqlite_run(mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_BEGIN));
     reader->in_turn = result == 0;
     reader->number = number;
     return result;
@@ -89,7 +89,7 @@ int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user 
         mote_sqlite_bind_text(statement, 1, read->text);
         break;
     }
-    return end_read(reader, mote_sqlite_get_user(&reader->sqlite, statement, &read->user));
+    return end_read(reader, mote_sqlite_get_user(statement, &read->user));
 }
 
 /* Without an `after`, the bounds are values that nothing lies beyond: a blob comes after every text. */
@@ -131,7 +131,7 @@ static int list_rows(struct mote_reader *reader, struct mote_store_list_users *r
     sqlite3_stmt *statement = bind_list(reader, read);
     struct mote_user user;
     uint32_t rows = 0;
-    int result = mote_sqlite_step(&reader->sqlite, statement);
+    int result = mote_sqlite_step(statement);
     while (result == 1) {
         if (rows == read->limit) {
             read->more = true;
@@ -142,7 +142,7 @@ static int list_rows(struct mote_reader *reader, struct mote_store_list_users *r
         if (result == 0) {
             rows++;
             read->row(read, &user);
-            result = mote_sqlite_step(&reader->sqlite, statement);
+            result = mote_sqlite_step(statement);
         }
     }
     mote_sqlite_reset(statement);
@@ -152,7 +152,7 @@ static int list_rows(struct mote_reader *reader, struct mote_store_list_users *r
 static int count_users(struct mote_reader *reader, int64_t *total)
 {
     sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_COUNT_USERS);
-    int result = mote_sqlite_step(&reader->sqlite, statement);
+    int result = mote_sqlite_step(statement);
     if (result == 1) {
         *total = sqlite3_column_int64(statement, 0);
         result = 0;
@@ -205,7 +205,7 @@ static int load_sessions(struct mote_reader *reader, const struct mote_reader_re
 {
     sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_REVOKED_SESSIONS);
     mote_sqlite_bind_int(statement, 1, read->since);
-    int result = mote_sqlite_step(&reader->sqlite, statement);
+    int result = mote_sqlite_step(statement);
     while (result == 1) {
         struct mote_store_change change = {
             .commit = read->position,
@@ -218,7 +218,7 @@ static int load_sessions(struct mote_reader *reader, const struct mote_reader_re
         }
         if (result == 0) {
             read->each(read->context, &change);
-            result = mote_sqlite_step(&reader->sqlite, statement);
+            result = mote_sqlite_step(statement);
         }
     }
     mote_sqlite_reset(statement);
@@ -229,7 +229,7 @@ static int load_epochs(struct mote_reader *reader, const struct mote_reader_revo
 {
     sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_RAISED_EPOCHS);
     mote_sqlite_bind_int(statement, 1, read->since);
-    int result = mote_sqlite_step(&reader->sqlite, statement);
+    int result = mote_sqlite_step(statement);
     while (result == 1) {
         struct mote_store_change change = {
             .commit = read->position,
@@ -240,7 +240,7 @@ static int load_epochs(struct mote_reader *reader, const struct mote_reader_revo
         result = mote_sqlite_column_bytes(statement, 0, change.user_id, sizeof change.user_id);
         if (result == 0) {
             read->each(read->context, &change);
-            result = mote_sqlite_step(&reader->sqlite, statement);
+            result = mote_sqlite_step(statement);
         }
     }
     mote_sqlite_reset(statement);

@@ -46,7 +46,7 @@ static int of_system_error(int number, int fallback)
     }
 }
 
-int mote_sqlite_error(sqlite3 *db, int code)
+int mote_sqlite_error(int code)
 {
     switch (code & 0xff) {
     case SQLITE_OK:
@@ -67,7 +67,7 @@ int mote_sqlite_error(sqlite3 *db, int code)
         return MOTE_ECORRUPT;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        return of_system_error(db != NULL ? sqlite3_system_errno(db) : 0, MOTE_EIO);
+        return of_system_error(errno, MOTE_EIO);
     case SQLITE_PERM:
     case SQLITE_AUTH:
         return MOTE_EACCESS;
@@ -120,7 +120,7 @@ int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_sta
         code = configure(sqlite->db, role);
     }
     if (code != SQLITE_OK) {
-        int error = mote_sqlite_error(sqlite->db, code);
+        int error = mote_sqlite_error(code);
         mote_sqlite_close(sqlite);
         return error;
     }
@@ -137,7 +137,7 @@ int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role rol
         int code = sqlite3_prepare_v3(sqlite->db, mote_statement_text(name), -1, SQLITE_PREPARE_PERSISTENT,
                                       &sqlite->statements[i], NULL);
         if (code != SQLITE_OK) {
-            int error = mote_sqlite_error(sqlite->db, code);
+            int error = mote_sqlite_error(code);
             /* The texts are constant and known to be right: what is missing is missing in the file. */
             return code == SQLITE_ERROR ? MOTE_ECORRUPT : error;
         }
@@ -168,7 +168,7 @@ int mote_sqlite_query_int(sqlite3 *db, const char *sql, int64_t *out)
     if (code == SQLITE_ROW) {
         *out = sqlite3_column_int64(statement, 0);
     } else {
-        error = code == SQLITE_DONE ? MOTE_ENOTFOUND : mote_sqlite_error(db, code);
+        error = code == SQLITE_DONE ? MOTE_ENOTFOUND : mote_sqlite_error(code);
     }
     (void)sqlite3_finalize(statement);
     return error;
@@ -189,13 +189,14 @@ void mote_sqlite_bind_int(sqlite3_stmt *statement, int parameter, int64_t value)
     (void)sqlite3_bind_int64(statement, parameter, value);
 }
 
-int mote_sqlite_step(struct mote_sqlite *sqlite, sqlite3_stmt *statement)
+int mote_sqlite_step(sqlite3_stmt *statement)
 {
+    errno = 0;
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
         return 1;
     }
-    return code == SQLITE_DONE ? 0 : mote_sqlite_error(sqlite->db, code);
+    return code == SQLITE_DONE ? 0 : mote_sqlite_error(code);
 }
 
 void mote_sqlite_reset(sqlite3_stmt *statement)
@@ -204,11 +205,11 @@ void mote_sqlite_reset(sqlite3_stmt *statement)
     (void)sqlite3_reset(statement);
 }
 
-int mote_sqlite_run(struct mote_sqlite *sqlite, sqlite3_stmt *statement)
+int mote_sqlite_run(sqlite3_stmt *statement)
 {
-    int result = mote_sqlite_step(sqlite, statement);
+    int result = mote_sqlite_step(statement);
     while (result == 1) {
-        result = mote_sqlite_step(sqlite, statement);
+        result = mote_sqlite_step(statement);
     }
     mote_sqlite_reset(statement);
     return result;
@@ -281,9 +282,9 @@ int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user, boo
     return 0;
 }
 
-int mote_sqlite_get_user(struct mote_sqlite *sqlite, sqlite3_stmt *statement, struct mote_user *user)
+int mote_sqlite_get_user(sqlite3_stmt *statement, struct mote_user *user)
 {
-    int result = mote_sqlite_step(sqlite, statement);
+    int result = mote_sqlite_step(statement);
     if (result == 1) {
         result = mote_sqlite_column_user(statement, user, true);
     } else if (result == 0) {
@@ -317,7 +318,7 @@ int mote_sqlite_get_session(struct mote_sqlite *sqlite, const uint8_t id[16], st
 {
     sqlite3_stmt *statement = mote_sqlite_statement(sqlite, MOTE_STATEMENT_GET_SESSION);
     mote_sqlite_bind_bytes(statement, 1, id, 16);
-    int result = mote_sqlite_step(sqlite, statement);
+    int result = mote_sqlite_step(statement);
     if (result == 1) {
         result = column_session(statement, record, revoke_time);
     } else if (result == 0) {
@@ -346,7 +347,7 @@ int mote_sqlite_get_refresh(struct mote_sqlite *sqlite, const uint8_t hash[32], 
 {
     sqlite3_stmt *statement = mote_sqlite_statement(sqlite, MOTE_STATEMENT_GET_REFRESH);
     mote_sqlite_bind_bytes(statement, 1, hash, 32);
-    int result = mote_sqlite_step(sqlite, statement);
+    int result = mote_sqlite_step(statement);
     if (result == 1) {
         result = column_refresh(statement, refresh);
     } else if (result == 0) {

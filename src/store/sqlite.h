@@ -26,9 +26,9 @@ MOTE_MUST_CHECK int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_st
 /* Fine on a zeroed struct and twice. */
 void mote_sqlite_close(struct mote_sqlite *sqlite);
 
-/* The MOTE_E* of an SQLite result code, 0 for SQLITE_OK; looks at the connection's last system error too (`db` may be
- * NULL). */
-int mote_sqlite_error(sqlite3 *db, int code);
+/* The MOTE_E* of an SQLite result code, 0 for SQLITE_OK. For errors of input and output errno tells more: SQLite's own
+ * sqlite3_system_errno does not know of a COMMIT that failed. */
+int mote_sqlite_error(int code);
 
 /* The first column of the first row of `sql`, which is constant. */
 MOTE_MUST_CHECK int mote_sqlite_query_int(sqlite3 *db, const char *sql, int64_t *out);
@@ -44,10 +44,10 @@ void mote_sqlite_bind_text(sqlite3_stmt *statement, int parameter, const char *t
 void mote_sqlite_bind_int(sqlite3_stmt *statement, int parameter, int64_t value);
 
 /* 1: a row is there; 0: no more; or an error. The statement must be reset afterwards. */
-MOTE_MUST_CHECK int mote_sqlite_step(struct mote_sqlite *sqlite, sqlite3_stmt *statement);
+MOTE_MUST_CHECK int mote_sqlite_step(sqlite3_stmt *statement);
 void mote_sqlite_reset(sqlite3_stmt *statement);
 /* Runs a statement to its end and resets it. */
-MOTE_MUST_CHECK int mote_sqlite_run(struct mote_sqlite *sqlite, sqlite3_stmt *statement);
+MOTE_MUST_CHECK int mote_sqlite_run(sqlite3_stmt *statement);
 
 /* Columns of the present row. MOTE_ECORRUPT when the value does not fit: it was not mote that wrote it. */
 MOTE_MUST_CHECK int mote_sqlite_column_bytes(sqlite3_stmt *statement, int column, uint8_t *out, size_t length);
@@ -56,7 +56,7 @@ MOTE_MUST_CHECK int mote_sqlite_column_text(sqlite3_stmt *statement, int column,
 MOTE_MUST_CHECK int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user, bool hash);
 
 /* Finds one row by its key and resets the statement: 0, MOTE_ENOTFOUND or another error. */
-MOTE_MUST_CHECK int mote_sqlite_get_user(struct mote_sqlite *sqlite, sqlite3_stmt *statement, struct mote_user *user);
+MOTE_MUST_CHECK int mote_sqlite_get_user(sqlite3_stmt *statement, struct mote_user *user);
 MOTE_MUST_CHECK int mote_sqlite_get_session(struct mote_sqlite *sqlite, const uint8_t id[16],
                                             struct mote_store_session_record *record, int64_t *revoke_time);
 

@@ -45,7 +45,7 @@ static void answer_group(struct mote_writer *writer, struct mote_store_write *gr
 
 static int run_statement(struct mote_writer *writer, enum mote_statement name)
 {
-    return mote_sqlite_run(&writer->sqlite, mote_sqlite_statement(&writer->sqlite, name));
+    return mote_sqlite_run(mote_sqlite_statement(&writer->sqlite, name));
 }
 
 static int apply_group(struct mote_writer *writer, struct mote_store_write *group)
