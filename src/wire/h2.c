@@ -137,6 +137,7 @@ void mote_h2_free(struct mote_h2 *h2)
     {
         mote_h2_stream_free(MOTE_CONTAINER_OF(node, struct mote_h2_stream, node));
     }
+    mote_h2_block_clear(h2);
     nghttp2_session_del(h2->session);
     mote_h2_memory_release_held(h2);
     h2->context->connections--;
@@ -454,6 +455,11 @@ bool mote_h2_wants_write(const struct mote_h2 *h2)
         return true;
     }
     return !is_silenced(h2) && nghttp2_session_want_write(h2->session) != 0;
+}
+
+bool mote_h2_is_open(const struct mote_h2 *h2)
+{
+    return h2->settings_received;
 }
 
 bool mote_h2_wants_read(const struct mote_h2 *h2)

@@ -4,8 +4,6 @@
  * has returned. The exceptions that nghttp2 allows: a header field may be dropped, and a connection that was killed
  * stops the parser with NGHTTP2_ERR_CALLBACK_FAILURE.
  */
-#include <string.h>
-
 #include "wire/h2_internal.h"
 #include "wire/timeout.h"
 
@@ -61,80 +59,35 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct mote_h2 *h2 = user_data;
     struct mote_h2_stream *stream;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        stream = mote_h2_stream_new(h2, frame->hd.stream_id);
-        if (stream == NULL) {
-            return out_of_memory(h2);
-        }
-        if (nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream) != 0) {
-            mote_h2_stream_free(stream);
-            return out_of_memory(h2);
-        }
-    } else {
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         stream = find(h2, frame->hd.stream_id);
-        if (stream == NULL) {
-            return 0;
-        }
-        if (stream->headers_done && h2->role == MOTE_ROLE_CLIENT && stream->trailers == NULL) {
-            stream->trailers = mote_mem_allocate_zeroed(h2->context->mem, sizeof *stream->trailers);
-            if (stream->trailers == NULL) {
-                return out_of_memory(h2);
-            }
-        }
+        const bool trailers = stream == NULL || stream->headers_done;
+        mote_h2_block_begin(h2, !trailers                      ? MOTE_H2_BLOCK_HEADERS
+                                : h2->role == MOTE_ROLE_CLIENT ? MOTE_H2_BLOCK_TRAILERS
+                                                               : MOTE_H2_BLOCK_DISCARDED);
+        return 0;
+    }
+    stream = mote_h2_stream_new(h2, frame->hd.stream_id);
+    if (stream == NULL) {
+        return out_of_memory(h2);
+    }
+    if (nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream) != 0) {
+        mote_h2_stream_free(stream);
+        return out_of_memory(h2);
     }
     h2->current = stream;
-    stream->block_size = 0;
-    stream->block_count = 0;
+    mote_h2_block_begin(h2, MOTE_H2_BLOCK_HEADERS);
     return 0;
-}
-
-/* Counts a field of the block against the limits; true when it is to be kept. */
-static bool count_field(struct mote_h2_stream *stream, size_t length)
-{
-    struct mote_h2 *h2 = stream->public.h2;
-    const struct mote_limits *limits = h2->context->limits;
-    stream->block_size += length + 32;
-    stream->block_count++;
-    if (stream->block_size <= limits->metadata_size_soft && stream->block_count <= limits->metadata_count_soft) {
-        return true;
-    }
-    struct mote_fields *fields = stream->headers_done ? stream->trailers : &stream->fields;
-    if (fields != NULL) {
-        fields->list_size = stream->block_size;
-        if (fields->overflow == MOTE_FIELDS_FIT) {
-            fields->overflow = MOTE_FIELDS_OVER_SOFT;
-        }
-    }
-    if (stream->block_size > limits->metadata_size_hard || stream->block_count > limits->metadata_count_hard) {
-        stream->over_hard = true;
-        if (fields != NULL) {
-            fields->overflow = MOTE_FIELDS_OVER_HARD;
-        }
-    }
-    if (stream->block_size > limits->metadata_size_kill || stream->block_count > limits->metadata_count_kill) {
-        mote_h2_kill(h2, MOTE_ELIMIT, MOTE_H2_ENHANCE_YOUR_CALM, "header block too large");
-    }
-    return false;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
                      uint8_t flags, void *user_data)
 {
     struct mote_h2 *h2 = user_data;
-    struct mote_h2_stream *stream = find(h2, frame->hd.stream_id);
     (void)session;
-    (void)flags;
-    if (stream == NULL) {
-        return 0;
-    }
-    const size_t length = nghttp2_rcbuf_get_buf(name).len + nghttp2_rcbuf_get_buf(value).len;
-    if (!count_field(stream, length)) {
-        return outcome(h2);
-    }
-    if (stream->headers_done && stream->trailers == NULL) {
-        return 0; /* the trailers of a request mean nothing in gRPC */
-    }
-    return mote_h2_stream_add_field(stream, name, value) == 0 ? 0 : out_of_memory(h2);
+    (void)frame;
+    const bool sensitive = (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0;
+    return mote_h2_block_add(h2, name, value, sensitive) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static void on_end_stream(struct mote_h2 *h2, struct mote_h2_stream *stream)
@@ -148,35 +101,50 @@ static void on_end_stream(struct mote_h2 *h2, struct mote_h2_stream *stream)
 }
 
 /* A client sees informational responses before the final one (RFC 9110 §15.2): they are dropped. */
-static bool is_informational(const struct mote_h2_stream *stream)
+static bool is_informational(const struct mote_h2 *h2, const struct mote_h2_block *block)
 {
-    const struct mote_slice status = stream->fields.known[MOTE_FIELD_STATUS];
-    return stream->public.h2->role == MOTE_ROLE_CLIENT && status.length == 3 && status.data[0] == '1';
+    const struct mote_slice status = block->fields.known[MOTE_FIELD_STATUS];
+    return h2->role == MOTE_ROLE_CLIENT && status.length == 3 && status.data[0] == '1';
+}
+
+/* Announces a whole header block, whose reference it takes. */
+static void announce(struct mote_h2_stream *stream, struct mote_h2_block *block)
+{
+    struct mote_h2 *h2 = stream->public.h2;
+    const bool trailers = stream->headers_done;
+    if (!trailers && is_informational(h2, block)) {
+        mote_h2_block_unref(block);
+        return;
+    }
+    if (trailers) {
+        stream->trailers = block;
+    } else {
+        stream->headers = block;
+        stream->headers_done = true;
+    }
+    if (stream->reset) {
+        return;
+    }
+    struct mote_event *event = mote_h2_events_append(h2, stream, trailers ? MOTE_EVENT_TRAILERS : MOTE_EVENT_HEADERS);
+    if (event != NULL) {
+        event->u.fields = &block->fields;
+        stream->announced = true;
+    }
 }
 
 static void on_headers_complete(struct mote_h2 *h2, struct mote_h2_stream *stream, bool end_stream)
 {
-    const bool trailers = stream->headers_done;
-    if (stream->over_hard) {
+    if (h2->builder.overflow == MOTE_FIELDS_OVER_HARD) {
         charge(h2, stream);
         reset_later(stream, MOTE_H2_ENHANCE_YOUR_CALM);
         return;
     }
-    if (!trailers && is_informational(stream)) {
-        memset(stream->fields.known, 0, sizeof stream->fields.known);
-        stream->fields.repeated = 0;
-        stream->fields.other_count = 0;
-        stream->fields.overflow = MOTE_FIELDS_FIT;
-        return;
-    }
-    stream->headers_done = true;
-    if (!trailers || h2->role == MOTE_ROLE_CLIENT) {
-        const enum mote_event_type type = trailers ? MOTE_EVENT_TRAILERS : MOTE_EVENT_HEADERS;
-        struct mote_event *event = stream->reset ? NULL : mote_h2_events_append(h2, stream, type);
-        if (event != NULL) {
-            event->u.fields = trailers ? stream->trailers : &stream->fields;
-            stream->announced = true;
+    if (!h2->builder.discards && stream->trailers == NULL) {
+        struct mote_h2_block *block = mote_h2_block_finish(h2);
+        if (block == NULL) {
+            return;
         }
+        announce(stream, block);
     }
     if (end_stream) {
         on_end_stream(h2, stream);
@@ -296,7 +264,8 @@ static bool is_cancelled_early(const struct mote_h2_stream *stream)
     if (!stream->peer_reset || stream->responded || stream->reset) {
         return false;
     }
-    const struct mote_slice text = stream->fields.known[MOTE_FIELD_GRPC_TIMEOUT];
+    const struct mote_slice text =
+        stream->headers != NULL ? stream->headers->fields.known[MOTE_FIELD_GRPC_TIMEOUT] : mote_slice(NULL, 0);
     uint64_t timeout_ns;
     if (text.data == NULL || mote_timeout_parse(&timeout_ns, text) != 0) {
         return true;

@@ -3,6 +3,7 @@
  * What the files of the HTTP/2 connection share; nobody else includes it.
  *
  *   h2.c            life of context and connection, receiving, sending, its end
+ *   h2_block.c      header blocks received
  *   h2_callbacks.c  what nghttp2 tells while it parses and sends
  *   h2_events.c     the queue of events
  *   h2_memory.c     the allocator that nghttp2 gets
@@ -25,7 +26,8 @@
 #include "wire/meter.h"
 
 #define MOTE_H2_OTHERS_INLINE   4u
-#define MOTE_H2_RCBUFS_INLINE   16u
+#define MOTE_H2_ENTRIES_INLINE  16u
+#define MOTE_H2_OVERRIDES_MAX   4u
 #define MOTE_H2_TRAILERS_INLINE 3u
 #define MOTE_H2_FRAME_HEADER    9u
 #define MOTE_H2_FRAME_MAX       16384u /* our SETTINGS_MAX_FRAME_SIZE, and the most we send */
@@ -79,20 +81,56 @@ enum mote_h2_deferral {
     MOTE_H2_DEFERRED_CRUMB, /* the window allows only a crumb */
 };
 
-/* Members up to `others` start as zero; the arrays behind them are filled in before they are read. */
+/* Where an entry's value is: a known field, MOTE_FIELD_OTHER + index of the metadata, or nowhere. */
+#define MOTE_H2_SLOT_NONE UINT16_MAX
+
+struct mote_h2_entry {
+    nghttp2_rcbuf *name; /* NULL in a derived block */
+    nghttp2_rcbuf *value;
+    size_t index; /* derived: of the template's entry whose value this replaces */
+    uint16_t slot;
+};
+
+/* A header block received, h2_block.c. Counted references. Members up to `inline_entries` start as zero. */
+struct mote_h2_block {
+    struct mote_fields fields;
+    size_t refs;
+    struct mote_mem *mem;
+    struct mote_h2_block *base; /* the template it is derived from, or NULL */
+    struct mote_h2_entry *entries;
+    size_t entry_count;
+    size_t entry_capacity;
+    struct mote_field *others;
+    size_t other_capacity;
+    struct mote_h2_entry inline_entries[MOTE_H2_ENTRIES_INLINE];
+    struct mote_field inline_others[MOTE_H2_OTHERS_INLINE];
+};
+
+enum mote_h2_block_kind {
+    MOTE_H2_BLOCK_HEADERS,
+    MOTE_H2_BLOCK_TRAILERS,
+    MOTE_H2_BLOCK_DISCARDED, /* counted only */
+};
+
+/* The header block being received. */
+struct mote_h2_builder {
+    const struct mote_h2_entry *next; /* of the template: what is expected next; */
+    const struct mote_h2_entry *end;  /* equal to `next` where there is no template, or no more */
+    struct mote_h2_block *template;   /* NULL: none, or the block has left it */
+    struct mote_h2_block *block;      /* derived from the template, or standing alone */
+    size_t size;                      /* of a block that stands alone */
+    size_t count;
+    enum mote_h2_block_kind kind;
+    enum mote_fields_overflow overflow;
+    bool discards;
+    bool sensitive;
+};
+
+/* Members up to `trailers_out` start as zero; those behind them are filled in before they are read. */
 struct mote_h2_stream {
     struct mote_stream public;
-    struct mote_fields fields;
-    struct mote_fields *trailers;      /* client: of the response; allocated when they come */
-    struct mote_field *others_heap;    /* where the inline array is too small */
-    struct mote_field *trailer_others; /* of the trailers */
-    nghttp2_rcbuf **rcbufs_heap;       /* where the inline array is too small */
-    size_t others_capacity;
-    size_t trailer_others_capacity;
-    size_t rcbuf_count;
-    size_t rcbuf_capacity;
-    size_t block_size; /* of the header block being received */
-    size_t block_count;
+    struct mote_h2_block *headers;
+    struct mote_h2_block *trailers; /* client: of the response */
     struct mote_h2_node *last_node; /* the last HEADERS, TRAILERS or DATA event while it is queued */
     struct mote_buffer output;
     struct mote_field *trailers_out_heap; /* one block: fields, then their bytes */
@@ -104,7 +142,6 @@ struct mote_h2_stream {
     enum mote_h2_deferral deferral;
     bool announced;    /* its HEADERS event was queued */
     bool headers_done; /* the request's, or the final response's, header block has come */
-    bool over_hard;    /* of the metadata limits */
     bool peer_ended;   /* END_STREAM has come */
     bool peer_reset;   /* RST_STREAM has come */
     bool faulty;       /* the peer's fault has been charged as a glitch */
@@ -119,8 +156,6 @@ struct mote_h2_stream {
     bool interleaved;  /* shares the connection with others frame by frame */
     bool closed;       /* nghttp2 has forgotten it */
     enum mote_h2_error reset_error;
-    struct mote_field others[MOTE_H2_OTHERS_INLINE];
-    nghttp2_rcbuf *rcbufs[MOTE_H2_RCBUFS_INLINE];
     struct mote_field trailers_out[MOTE_H2_TRAILERS_INLINE];
     struct mote_list node; /* in the connection's streams */
     uint64_t created_ns;
@@ -140,9 +175,11 @@ struct mote_h2 {
     uint64_t since_ns;
     struct mote_list streams;
     size_t stream_count;            /* open ones */
-    struct mote_h2_stream *current; /* whose header block is being received */
-    struct mote_h2_stream *taken;   /* its CLOSED event was taken last: to be freed */
-    struct mote_h2_node *first;     /* the event queue */
+    struct mote_h2_stream *current; /* the last one looked up */
+    struct mote_h2_builder builder;
+    struct mote_h2_block *templates[MOTE_H2_BLOCK_DISCARDED];
+    struct mote_h2_stream *taken; /* its CLOSED event was taken last: to be freed */
+    struct mote_h2_node *first;   /* the event queue */
     struct mote_h2_node *last;
     size_t event_count;
     size_t received;      /* body bytes of this read, for the connection's window */
@@ -203,6 +240,30 @@ void mote_h2_submit_resets(struct mote_h2 *h2);
 /* h2_callbacks.c */
 MOTE_MUST_CHECK int mote_h2_callbacks_new(nghttp2_session_callbacks **out);
 
+/* h2_block.c */
+void mote_h2_block_begin(struct mote_h2 *h2, enum mote_h2_block_kind kind);
+/* A field that is not what the template expects. False when the connection was killed. Kept out of line, so that the
+ * way of a field that is has no frame to set up. */
+__attribute__((noinline)) bool mote_h2_block_differ(struct mote_h2 *h2, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
+                                                    bool sensitive);
+/* Adds a field. False when the connection was killed. */
+static inline bool mote_h2_block_add(struct mote_h2 *h2, nghttp2_rcbuf *name, nghttp2_rcbuf *value, bool sensitive)
+{
+    struct mote_h2_builder *builder = &h2->builder;
+    const struct mote_h2_entry *next = builder->next;
+    if (next != builder->end && next->name == name && next->value == value) {
+        builder->next = next + 1;
+        return true;
+    }
+    return mote_h2_block_differ(h2, name, value, sensitive);
+}
+/* The block that was received, owned; NULL when the connection was killed. */
+struct mote_h2_block *mote_h2_block_finish(struct mote_h2 *h2);
+/* NULL is fine. */
+void mote_h2_block_unref(struct mote_h2_block *block);
+/* Forgets the templates and what is being received. */
+void mote_h2_block_clear(struct mote_h2 *h2);
+
 /* h2_events.c */
 /* NULL when memory or the bound runs out; the connection is then killed. */
 struct mote_event *mote_h2_events_append(struct mote_h2 *h2, struct mote_h2_stream *stream, enum mote_event_type type);
@@ -225,8 +286,6 @@ struct mote_h2_stream *mote_h2_stream_new(struct mote_h2 *h2, int32_t id);
 void mote_h2_stream_free(struct mote_h2_stream *stream);
 /* nghttp2 is done with it: drops queued output, queues CLOSED if it was announced (and frees it if not). */
 void mote_h2_stream_close(struct mote_h2_stream *stream, uint32_t error, bool by_peer);
-/* Adds one received field to a header block. MOTE_ENOMEM. */
-MOTE_MUST_CHECK int mote_h2_stream_add_field(struct mote_h2_stream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
 void mote_h2_stream_drop_output(struct mote_h2_stream *stream);
 /* Lets nghttp2 ask for DATA again. */
 void mote_h2_stream_resume(struct mote_h2_stream *stream);

@@ -33,28 +33,27 @@ static void hold_or_skip(struct mote_h2_context *context, void *pointer)
 }
 
 /* A failure is remembered only while sending. */
-static void *checked(struct mote_h2_context *context, void *pointer)
+static void *failed(struct mote_h2_context *context)
 {
-    if (pointer == NULL && context->sending != NULL) {
-        context->starved = true;
-    }
-    return pointer;
+    context->starved |= context->sending != NULL;
+    return NULL;
 }
 
 static void *adapter_malloc(size_t size, void *user_data)
 {
     struct mote_h2_context *context = user_data;
-    return checked(context, mote_mem_allocate(context->mem, size));
+    void *pointer = context->mem->allocate(context->mem->context, size);
+    return pointer != NULL ? pointer : failed(context);
 }
 
 static void adapter_free(void *pointer, void *user_data)
 {
     struct mote_h2_context *context = user_data;
-    if (context->starved || context->held_count != 0) {
+    if (context->held_count != 0 || context->starved) {
         hold_or_skip(context, pointer);
-        return;
+    } else if (pointer != NULL) {
+        context->mem->release(context->mem->context, pointer);
     }
-    mote_mem_release(context->mem, pointer);
 }
 
 static void *adapter_calloc(size_t count, size_t size, void *user_data)
@@ -63,13 +62,15 @@ static void *adapter_calloc(size_t count, size_t size, void *user_data)
     if (size != 0 && count > SIZE_MAX / size) {
         return NULL;
     }
-    return checked(context, mote_mem_allocate_zeroed(context->mem, count * size));
+    void *pointer = mote_mem_allocate_zeroed(context->mem, count * size);
+    return pointer != NULL ? pointer : failed(context);
 }
 
 static void *adapter_realloc(void *pointer, size_t size, void *user_data)
 {
     struct mote_h2_context *context = user_data;
-    return checked(context, mote_mem_reallocate(context->mem, pointer, size));
+    void *moved = mote_mem_reallocate(context->mem, pointer, size);
+    return moved != NULL ? moved : failed(context);
 }
 
 void mote_h2_memory_init(struct mote_h2_context *context)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams: their life, the fields they hold, their output and credit. Output waits in a buffer of the stream until
- * nghttp2 asks for DATA; trailers are submitted with the last of it. Field values are not copied: the stream holds
- * references to nghttp2's reference-counted buffers until it is freed.
+ * nghttp2 asks for DATA; trailers are submitted with the last of it. The header blocks a stream
+ * received are its until it is freed.
  */
 #include <string.h>
 
@@ -15,12 +15,9 @@ struct mote_h2_stream *mote_h2_stream_new(struct mote_h2 *h2, int32_t id)
     if (stream == NULL) {
         return NULL;
     }
-    memset(stream, 0, offsetof(struct mote_h2_stream, others));
+    memset(stream, 0, offsetof(struct mote_h2_stream, trailers_out));
     stream->public.id = id;
     stream->public.h2 = h2;
-    stream->fields.others = stream->others;
-    stream->others_capacity = MOTE_H2_OTHERS_INLINE;
-    stream->rcbuf_capacity = MOTE_H2_RCBUFS_INLINE;
     mote_buffer_init(&stream->output, h2->context->mem, 0);
     stream->created_ns = h2->now_ns;
     stream->headers_node = (struct mote_h2_node){.embedded = true};
@@ -46,14 +43,8 @@ void mote_h2_stream_drop_output(struct mote_h2_stream *stream)
 /* The memory, once nothing knows the stream any more. */
 static void release_memory(struct mote_mem *mem, struct mote_h2_stream *stream)
 {
-    nghttp2_rcbuf **rcbufs = stream->rcbufs_heap != NULL ? stream->rcbufs_heap : stream->rcbufs;
-    for (size_t i = 0; i < stream->rcbuf_count; i++) {
-        nghttp2_rcbuf_decref(rcbufs[i]);
-    }
-    mote_mem_release(mem, stream->rcbufs_heap);
-    mote_mem_release(mem, stream->others_heap);
-    mote_mem_release(mem, stream->trailers);
-    mote_mem_release(mem, stream->trailer_others);
+    mote_h2_block_unref(stream->headers);
+    mote_h2_block_unref(stream->trailers);
     mote_mem_release(mem, stream->trailers_out_heap);
     mote_mem_release(mem, stream);
 }
@@ -81,7 +72,7 @@ void mote_h2_stream_free(struct mote_h2_stream *stream)
     release_memory(mem, stream);
 }
 
-/* nghttp2's reference-counted buffers do not need its session. */
+/* Its header blocks need neither the connection nor nghttp2's session. */
 void mote_h2_keep(struct mote_stream *stream)
 {
     struct mote_h2 *h2 = stream->h2;
@@ -107,97 +98,6 @@ void mote_h2_stream_close(struct mote_h2_stream *stream, uint32_t error, bool by
     } else {
         mote_h2_stream_free(stream);
     }
-}
-
-/* An array twice as large with the first `count` elements of `old`; NULL when memory runs out. */
-static void *grown(struct mote_mem *mem, const void *old, size_t count, size_t element_size)
-{
-    void *array = mote_mem_allocate(mem, 2 * count * element_size);
-    if (array != NULL) {
-        memcpy(array, old, count * element_size);
-    }
-    return array;
-}
-
-static int hold(struct mote_h2_stream *stream, nghttp2_rcbuf *rcbuf)
-{
-    if (nghttp2_rcbuf_is_static(rcbuf)) {
-        return 0;
-    }
-    nghttp2_rcbuf **rcbufs = stream->rcbufs_heap != NULL ? stream->rcbufs_heap : stream->rcbufs;
-    if (stream->rcbuf_count == stream->rcbuf_capacity) {
-        struct mote_mem *mem = stream->public.h2->context->mem;
-        nghttp2_rcbuf **larger = grown(mem, rcbufs, stream->rcbuf_count, sizeof(nghttp2_rcbuf *));
-        if (larger == NULL) {
-            return MOTE_ENOMEM;
-        }
-        mote_mem_release(mem, stream->rcbufs_heap);
-        stream->rcbufs_heap = larger;
-        stream->rcbuf_capacity *= 2;
-        rcbufs = larger;
-    }
-    nghttp2_rcbuf_incref(rcbuf);
-    rcbufs[stream->rcbuf_count++] = rcbuf;
-    return 0;
-}
-
-/* Room for one more field of metadata; NULL when memory runs out. */
-static struct mote_field *next_other(struct mote_h2_stream *stream, struct mote_fields *fields)
-{
-    const bool trailers = fields == stream->trailers;
-    size_t *capacity = trailers ? &stream->trailer_others_capacity : &stream->others_capacity;
-    struct mote_field **heap = trailers ? &stream->trailer_others : &stream->others_heap;
-    struct mote_mem *mem = stream->public.h2->context->mem;
-    struct mote_field *array = *heap != NULL ? *heap : stream->others;
-    if (trailers && *heap == NULL) {
-        *heap = mote_mem_allocate(mem, MOTE_H2_OTHERS_INLINE * sizeof(struct mote_field));
-        if (*heap == NULL) {
-            return NULL;
-        }
-        *capacity = MOTE_H2_OTHERS_INLINE;
-        array = *heap;
-    } else if (fields->other_count == *capacity) {
-        array = grown(mem, array, *capacity, sizeof(struct mote_field));
-        if (array == NULL) {
-            return NULL;
-        }
-        mote_mem_release(mem, *heap);
-        *heap = array;
-        *capacity *= 2;
-    }
-    fields->others = array;
-    return &array[fields->other_count++];
-}
-
-int mote_h2_stream_add_field(struct mote_h2_stream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
-{
-    struct mote_fields *fields = stream->headers_done ? stream->trailers : &stream->fields;
-    const nghttp2_vec name_bytes = nghttp2_rcbuf_get_buf(name);
-    const nghttp2_vec value_bytes = nghttp2_rcbuf_get_buf(value);
-    const struct mote_slice name_slice = mote_slice(name_bytes.base, name_bytes.len);
-    const enum mote_field_id id = mote_fields_identify(name_slice);
-    fields->list_size = stream->block_size;
-    if (id != MOTE_FIELD_OTHER) {
-        if (fields->known[id].data != NULL) {
-            fields->repeated |= (uint32_t)1 << id;
-            return 0;
-        }
-        fields->known[id] = mote_slice(value_bytes.base, value_bytes.len);
-        return hold(stream, value);
-    }
-    if (mote_fields_is_reserved(name_slice)) {
-        return 0;
-    }
-    const int error = hold(stream, name);
-    if (error != 0) {
-        return error;
-    }
-    struct mote_field *field = next_other(stream, fields);
-    if (field == NULL) {
-        return MOTE_ENOMEM;
-    }
-    *field = (struct mote_field){.name = name_slice, .value = mote_slice(value_bytes.base, value_bytes.len)};
-    return hold(stream, value);
 }
 
 /* What a field to be sent is to nghttp2. It only reads, whatever its types say. */

@@ -139,6 +139,7 @@ static void test_flow_control(void **state)
 }
 
 static struct mote_stream *server_stream;
+static const struct mote_fields *server_fields;
 
 /* Notes the stream of a HEADERS event for the test to answer. */
 static void note_stream(struct mote_end *end, const struct mote_event *event)
@@ -146,6 +147,7 @@ static void note_stream(struct mote_end *end, const struct mote_event *event)
     (void)end;
     if (event->type == MOTE_EVENT_HEADERS) {
         server_stream = event->stream;
+        server_fields = event->u.fields;
     }
 }
 
@@ -519,6 +521,118 @@ static void test_fields(void **state)
     }
 }
 
+/* All of a header block as text. */
+static void render(char *out, size_t size, const struct mote_fields *fields)
+{
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < MOTE_FIELD_OTHER; i++) {
+        if (fields->known[i].data != NULL) {
+            length += (size_t)snprintf(out + length, size - length, "%zu=%.*s;", i, (int)fields->known[i].length,
+                                       (const char *)fields->known[i].data);
+        }
+    }
+    for (size_t i = 0; i < fields->other_count; i++) {
+        length += (size_t)snprintf(out + length, size - length, "%.*s=%.*s;", (int)fields->others[i].name.length,
+                                   (const char *)fields->others[i].name.data, (int)fields->others[i].value.length,
+                                   (const char *)fields->others[i].value.data);
+    }
+    snprintf(out + length, size - length, "%x,%zu", fields->repeated, fields->list_size);
+}
+
+static uint32_t dice(uint32_t *seed, uint32_t sides)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return (*seed >> 16) % sides;
+}
+
+#define OPEN_CALLS 20
+
+/* A request with fields by chance; returns how many. `known` fields are in the order of their identifiers. */
+static size_t make_fields(uint32_t *seed, struct mote_field *fields, struct mote_fields *expected,
+                          struct mote_field *others)
+{
+    static const char *const values[] = {"a", "bb", "", "0123456789012345678901234567890123456789"};
+    static const char *const paths[] = {"/a.B/C", "/a.B/D", "/e.F/G"};
+    static const struct {
+        enum mote_field_id id;
+        const char *name;
+    } optional[] = {{MOTE_FIELD_USER_AGENT, "user-agent"},     {MOTE_FIELD_AUTHORIZATION, "authorization"},
+                    {MOTE_FIELD_GRPC_TIMEOUT, "grpc-timeout"}, {MOTE_FIELD_OTHER, "key"},
+                    {MOTE_FIELD_OTHER, "other-key"},           {MOTE_FIELD_OTHER, "grpc-not-known"},
+                    {MOTE_FIELD_GRPC_TIMEOUT, "grpc-timeout"}};
+    size_t count = 4;
+    fields[0] = mote_pair_field(":method", "POST");
+    fields[1] = mote_pair_field(":scheme", "http");
+    fields[2] = mote_pair_field(":path", paths[dice(seed, 3)]);
+    fields[3] = mote_pair_field(":authority", "test");
+    *expected = (struct mote_fields){.others = others};
+    expected->known[MOTE_FIELD_METHOD] = fields[0].value;
+    expected->known[MOTE_FIELD_SCHEME] = fields[1].value;
+    expected->known[MOTE_FIELD_PATH] = fields[2].value;
+    expected->known[MOTE_FIELD_AUTHORITY] = fields[3].value;
+    for (size_t i = 0; i < COUNT(optional); i++) {
+        if (dice(seed, 4) == 0) {
+            continue;
+        }
+        struct mote_field *field = &fields[count++];
+        *field = mote_pair_field(optional[i].name, values[dice(seed, 3) == 0 ? dice(seed, COUNT(values)) : 0]);
+        field->flags = dice(seed, 20) == 0 ? MOTE_FIELD_SENSITIVE : 0;
+        if (optional[i].id == MOTE_FIELD_OTHER) {
+            if (strncmp(optional[i].name, "grpc-", 5) != 0) {
+                others[expected->other_count++] = *field;
+            }
+        } else if (expected->known[optional[i].id].data != NULL) {
+            expected->repeated |= 1u << optional[i].id;
+        } else {
+            expected->known[optional[i].id] = field->value;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        expected->list_size += fields[i].name.length + fields[i].value.length + 32;
+    }
+    return count;
+}
+
+/* Header blocks that resemble each other more or less, each as it was sent, also while others come and go. */
+static void test_fields_by_chance(void **state)
+{
+    struct mote_pair *pair = *state;
+    struct {
+        struct mote_stream *client;
+        const struct mote_fields *fields;
+        char text[1024];
+    } calls[OPEN_CALLS] = {0};
+    uint32_t seed = 1;
+    pair->limits.cancelled_window = 0; /* it cancels all its calls */
+    pair->server.on_event = note_stream;
+    connect_pair(pair);
+    for (size_t n = 0; n < 4000; n++) {
+        struct mote_field fields[16];
+        struct mote_field others[16];
+        struct mote_fields expected;
+        char text[1024];
+        const size_t at = dice(&seed, OPEN_CALLS);
+        if (calls[at].client != NULL) {
+            render(text, sizeof text, calls[at].fields);
+            assert_string_equal(text, calls[at].text);
+            mote_h2_reset(calls[at].client, MOTE_H2_CANCEL);
+        }
+        const size_t count = make_fields(&seed, fields, &expected, others);
+        assert_int_equal(mote_h2_request(pair->client.h2, fields, count, true, NULL, &calls[at].client), 0);
+        server_fields = NULL;
+        mote_pair_pump(pair);
+        assert_non_null(server_fields);
+        calls[at].fields = server_fields;
+        render(calls[at].text, sizeof calls[at].text, &expected);
+        render(text, sizeof text, server_fields);
+        assert_string_equal(text, calls[at].text);
+        mote_end_take_log(&pair->server);
+        mote_end_take_log(&pair->client);
+        pair->now_ns += MOTE_LIMITS_SECOND / 100;
+    }
+}
+
 static void test_fields_too_many_to_send(void **state)
 {
     static char large[40000];
@@ -616,6 +730,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_terminate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fields, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fields_by_chance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fields_too_many_to_send, set_up, tear_down),
         cmocka_unit_test(test_out_of_memory),
     };
