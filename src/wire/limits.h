@@ -49,7 +49,7 @@
     X(ping_burst, 100, count, "PING floods; each HEADERS or DATA frame sent earns one more")                           \
     X(ping_rate, 10, per_second, "the same, as they refill")                                                           \
     X(window_updates_per_data, 10, count, "WINDOW_UPDATE floods: allowed for each DATA frame sent")                    \
-    X(resets_burst, 5000, count, "resets received, nghttp2's own limiter")                                             \
+    X(resets_burst, 5000, count, "resets received")                                                                    \
     X(resets_rate, 1000, per_second, "the same, as they refill")                                                       \
     X(cancelled_window, 500, count, "rapid reset: the last so many calls are looked at")                               \
     X(cancelled_max, 250, count, "rapid reset: so many of them cancelled before an answer closes the connection")      \
