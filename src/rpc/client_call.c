@@ -48,6 +48,9 @@ static void end(struct mote_client_call *call, enum mote_status status, struct m
     mote_deframer_dispose(&call->deframer);
     if (call->stream != NULL) {
         call->stream->user = NULL;
+        if (!call->half_closed) {
+            mote_h2_reset(call->stream, MOTE_H2_CANCEL); /* nobody reads on at the other end */
+        }
     }
     call->callbacks->ended(call, status, message, trailers);
     release(call);
@@ -62,8 +65,8 @@ static void end_text(struct mote_client_call *call, enum mote_status status, con
 /* Ends the call from our side: the server is told by a reset. */
 static void give_up(struct mote_client_call *call, enum mote_status status, const char *message)
 {
-    if (call->stream != NULL) {
-        mote_h2_reset(call->stream, MOTE_H2_CANCEL);
+    if (call->stream != NULL && call->half_closed) {
+        mote_h2_reset(call->stream, MOTE_H2_CANCEL); /* otherwise `end` does it */
     }
     end_text(call, status, message);
 }
@@ -77,9 +80,6 @@ static void end_by_trailers(struct mote_client_call *call, const struct mote_fie
     enum mote_status status;
     /* A malformed grpc-status is UNKNOWN. */
     (void)!mote_status_parse(&status, trailers->known[MOTE_FIELD_GRPC_STATUS]);
-    if (call->stream != NULL && !call->half_closed) {
-        mote_h2_reset(call->stream, MOTE_H2_CANCEL); /* nobody reads on there */
-    }
     if (status == MOTE_STATUS_OK && mote_deframer_is_inside(&call->deframer)) {
         end_text(call, MOTE_STATUS_INTERNAL, "the response ended inside a message");
     } else if (status == MOTE_STATUS_OK && has_single_response(call) && call->messages != 1) {

@@ -122,6 +122,8 @@ MOTE_MUST_CHECK int mote_server_connection_recv(struct mote_server_connection *c
 /* As mote_h2_send: fills `out`, *length 0 when there is nothing (now). */
 MOTE_MUST_CHECK int mote_server_connection_send(struct mote_server_connection *connection, uint8_t *out,
                                                 size_t capacity, size_t *length, uint64_t now_ns);
+/* As mote_h2_is_open. */
+bool mote_server_connection_is_open(const struct mote_server_connection *connection);
 bool mote_server_connection_wants_read(const struct mote_server_connection *connection);
 bool mote_server_connection_wants_write(const struct mote_server_connection *connection);
 /* Nothing more to come in either direction: close. */
@@ -134,6 +136,8 @@ void mote_server_connection_set_pending_output(struct mote_server_connection *co
 void mote_server_connection_drain(struct mote_server_connection *connection, uint64_t now_ns);
 /* The grace period is over: every open call is answered UNAVAILABLE · SHUTTING_DOWN, or reset. */
 void mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns);
+/* Its peer's address, as it was given. Valid until free. */
+const char *mote_server_connection_peer(const struct mote_server_connection *connection);
 /* Why it ended: static text for the log, or NULL. */
 const char *mote_server_connection_end_reason(const struct mote_server_connection *connection);
 

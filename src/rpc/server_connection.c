@@ -331,6 +331,11 @@ void mote_server_connection_free(struct mote_server_connection *connection)
     free_if_unused(connection);
 }
 
+bool mote_server_connection_is_open(const struct mote_server_connection *connection)
+{
+    return mote_h2_is_open(connection->h2);
+}
+
 bool mote_server_connection_wants_read(const struct mote_server_connection *connection)
 {
     return mote_h2_wants_read(connection->h2);
@@ -350,6 +355,11 @@ void mote_server_connection_set_pending_output(struct mote_server_connection *co
                                                uint64_t now_ns)
 {
     mote_h2_set_pending_output(connection->h2, pending, now_ns);
+}
+
+const char *mote_server_connection_peer(const struct mote_server_connection *connection)
+{
+    return connection->peer;
 }
 
 const char *mote_server_connection_end_reason(const struct mote_server_connection *connection)
