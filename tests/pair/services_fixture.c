@@ -221,7 +221,6 @@ static void take_details(struct services_answer *answer, struct mote_slice text)
 static void take_end(struct mote_client_call *call, enum mote_status status, struct mote_slice message,
                      const struct mote_fields *trailers)
 {
-    static const struct mote_slice pushback = MOTE_SLICE_LITERAL("grpc-retry-pushback-ms");
     struct services_answer *answer = mote_client_call_user(call);
     answer->done = true;
     answer->status = status;
@@ -234,7 +233,6 @@ static void take_end(struct mote_client_call *call, enum mote_status status, str
     if (mote_slice_is_present(details)) {
         take_details(answer, details);
     }
-    copy_text(answer->pushback, sizeof answer->pushback, mote_fields_find(trailers, pushback));
 }
 
 static struct services_answer *start_with(struct services_fixture *fixture, size_t index,
@@ -321,12 +319,11 @@ static void write_done(struct mote_store_write *write)
     MOTE_CONTAINER_OF(create, struct waiting_write, create)->done = true;
 }
 
-void services_make_user(struct services_fixture *fixture, const char *username, uint32_t roles, const char *password,
-                        uint8_t id[16])
+static void make_user(struct services_fixture *fixture, struct waiting_write *waiting, const char *username,
+                      const char *password)
 {
     struct mote_store_session *session;
-    struct waiting_write waiting = {.create.user = {.roles = roles, .state = MOTE_USER_ACTIVE}};
-    struct mote_user *user = &waiting.create.user;
+    struct mote_user *user = &waiting->create.user;
     uint8_t random[10];
     must(fill(fixture, random, sizeof random));
     mote_uuid_make_v7(user->id, fixture->wall_ns, random);
@@ -336,19 +333,32 @@ void services_make_user(struct services_fixture *fixture, const char *username, 
         must(mote_password_hash(user->password_hash, mote_password_pool_settings(fixture->passwords),
                                 mote_slice_text(password), &fixture->random));
     }
-    waiting.create.write.kind = MOTE_STORE_CREATE_USER;
-    waiting.create.write.now = fixture->wall_ns;
-    waiting.create.write.done = write_done;
+    waiting->create.write.kind = MOTE_STORE_CREATE_USER;
+    waiting->create.write.now = fixture->wall_ns;
+    waiting->create.write.done = write_done;
     must(mote_store_session_open(&session, fixture->store, &fixture->mailbox));
-    must(mote_store_submit(session, &waiting.create.write));
-    while (!waiting.done) {
+    must(mote_store_submit(session, &waiting->create.write));
+    while (!waiting->done) {
         run_tasks(take_tasks(fixture, true));
     }
-    must(waiting.create.write.result);
+    must(waiting->create.write.result);
     mote_store_session_close(session);
+}
+
+void services_make_user(struct services_fixture *fixture, const char *username, uint32_t roles, const char *password,
+                        uint8_t id[16])
+{
+    struct waiting_write waiting = {.create.user = {.roles = roles, .state = MOTE_USER_ACTIVE}};
+    make_user(fixture, &waiting, username, password);
     if (id != NULL) {
-        memcpy(id, user->id, sizeof user->id);
+        memcpy(id, waiting.create.user.id, sizeof waiting.create.user.id);
     }
+}
+
+void services_make_disabled_user(struct services_fixture *fixture, const char *username, const char *password)
+{
+    struct waiting_write waiting = {.create.user = {.roles = MOTE_ROLE_BIT_USER, .state = MOTE_USER_DISABLED}};
+    make_user(fixture, &waiting, username, password);
 }
 
 struct services_answer *services_try_login(struct services_fixture *fixture, const char *username, const char *password)

@@ -31,7 +31,6 @@ struct services_answer {
     size_t error_infos;
     services_test_BadRequest violations;
     uint64_t retry_ms; /* of RetryInfo */
-    char pushback[16];
     struct services_fixture *fixture;
     const struct mote_method *method;
     struct mote_client_call *call;
@@ -88,6 +87,8 @@ void services_turn(struct services_fixture *fixture, bool wait);
 /* Straight into the store, as a command would. */
 void services_make_user(struct services_fixture *fixture, const char *username, uint32_t roles, const char *password,
                         uint8_t id[16]);
+void services_make_disabled_user(struct services_fixture *fixture, const char *username, const char *password);
+
 struct services_tokens {
     char access[MOTE_JWT_LENGTH_MAX + 1];
     char refresh[64];
