@@ -110,6 +110,8 @@ bool mote_h2_next_event(struct mote_h2 *h2, struct mote_event *event);
 /* Writes up to `capacity` (at least 1) bytes of output to `out`; *length 0: nothing to write now. A negative return,
  * with *length 0: the connection was ended by an error (or by mote_h2_abort) and its last output has been taken. */
 MOTE_MUST_CHECK int mote_h2_send(struct mote_h2 *h2, uint8_t *out, size_t capacity, size_t *length, uint64_t now_ns);
+/* True once the peer's preface and its first SETTINGS are here. */
+bool mote_h2_is_open(const struct mote_h2 *h2);
 /* False while so much output waits that nothing more should be read. */
 bool mote_h2_wants_read(const struct mote_h2 *h2);
 /* True when mote_h2_send has something. */
