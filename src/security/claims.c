@@ -175,10 +175,10 @@ static bool scan(struct mote_slice json)
     return true;
 }
 
-static bool is_claim(const char *name)
+static bool is_claim(struct mote_slice name)
 {
     for (size_t i = 0; i < CLAIM_COUNT; i++) {
-        if (strcmp(claims[i].name, name) == 0) {
+        if (mote_slice_equals_text(name, claims[i].name)) {
             return true;
         }
     }
@@ -195,7 +195,7 @@ static bool members_are_bounded(json_t *object)
     const json_t *value;
     json_object_foreach(object, name, value)
     {
-        if ((json_is_object(value) || json_is_array(value)) && !is_claim(name)) {
+        if ((json_is_object(value) || json_is_array(value)) && !is_claim(mote_slice_text(name))) {
             return false;
         }
     }

@@ -81,17 +81,17 @@ static bool read_header(char kid[MOTE_JWT_KID_MAX], size_t *kid_length, struct m
         mote_base64_decode(header, &length, encoded, MOTE_BASE64_URL_UNPADDED) != 0) {
         return false;
     }
-    const size_t prefix = sizeof HEADER_PREFIX - 1;
-    const size_t suffix = sizeof HEADER_SUFFIX - 1;
-    if (length <= HEADER_FIXED || memcmp(header, HEADER_PREFIX, prefix) != 0 ||
-        memcmp(header + length - suffix, HEADER_SUFFIX, suffix) != 0) {
+    static const struct mote_slice begin = MOTE_SLICE_LITERAL(HEADER_PREFIX);
+    static const struct mote_slice end = MOTE_SLICE_LITERAL(HEADER_SUFFIX);
+    if (length <= HEADER_FIXED || !mote_slice_starts_with(mote_slice(header, length), begin) ||
+        !mote_slice_equals(mote_slice(header + length - end.length, end.length), end)) {
         return false;
     }
     *kid_length = length - HEADER_FIXED;
-    if (!is_kid(mote_slice(header + prefix, *kid_length))) {
+    if (!is_kid(mote_slice(header + begin.length, *kid_length))) {
         return false;
     }
-    memcpy(kid, header + prefix, *kid_length);
+    memcpy(kid, header + begin.length, *kid_length);
     return true;
 }
 

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "security/password.h"
 #include "support/failing_mem.h"
@@ -326,6 +327,28 @@ static void threads_are_bounded(void **state)
     stage_dispose(&stage);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* With too little address space for all the stacks: the threads that did start are ended again. */
+static void threads_run_out(void **state)
+{
+    struct stage stage;
+    struct mote_password_pool *pool;
+    struct rlimit kept;
+    (void)state;
+    stage_init(&stage, false);
+    assert_int_equal(getrlimit(RLIMIT_AS, &kept), 0);
+    struct rlimit small = kept;
+    small.rlim_cur = 256u << 20;
+    assert_int_equal(setrlimit(RLIMIT_AS, &small), 0);
+    assert_int_equal(mote_password_pool_new(&pool, mote_mem_system(), &quick, MOTE_PASSWORD_THREADS_MAX, &stage.random,
+                                            &stage.clock),
+                     MOTE_EAGAIN);
+    assert_int_equal(setrlimit(RLIMIT_AS, &kept), 0);
+    mote_password_pool_free(make(&stage, MOTE_PASSWORD_THREADS_MAX));
+    stage_dispose(&stage);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +359,9 @@ int main(void)
         cmocka_unit_test(several_threads_work_at_once),
         cmocka_unit_test(errors_of_hashing_are_results),
         cmocka_unit_test(threads_are_bounded),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(threads_run_out),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
