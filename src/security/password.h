@@ -78,6 +78,9 @@ MOTE_MUST_CHECK int mote_password_pool_new(struct mote_password_pool **out, stru
 void mote_password_pool_free(struct mote_password_pool *pool);
 /* Any thread. MOTE_ELIMIT when MOTE_PASSWORD_QUEUE_MAX jobs wait: nothing was taken, and the caller wipes. */
 MOTE_MUST_CHECK int mote_password_pool_submit(struct mote_password_pool *pool, struct mote_password_job *job);
+/* Any thread. Takes back a job that still waits: its password is wiped and its task is not posted. False when it runs
+ * or is done, and for one that was never submitted: then nothing changes. */
+bool mote_password_pool_withdraw(struct mote_password_pool *pool, struct mote_password_job *job);
 const struct mote_password_settings *mote_password_pool_settings(const struct mote_password_pool *pool);
 
 #endif

@@ -172,6 +172,26 @@ int mote_password_pool_submit(struct mote_password_pool *pool, struct mote_passw
     return full ? MOTE_ELIMIT : 0;
 }
 
+bool mote_password_pool_withdraw(struct mote_password_pool *pool, struct mote_password_job *job)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    struct mote_password_job *previous = NULL;
+    struct mote_password_job *found = pool->first;
+    while (found != NULL && found != job) {
+        previous = found;
+        found = found->next;
+    }
+    if (found != NULL) {
+        *(previous != NULL ? &previous->next : &pool->first) = job->next;
+        pool->last = pool->last == job ? previous : pool->last;
+        pool->waiting--;
+        mote_secret_wipe(job->password, sizeof job->password);
+        job->password_length = 0;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return found != NULL;
+}
+
 const struct mote_password_settings *mote_password_pool_settings(const struct mote_password_pool *pool)
 {
     return &pool->settings;

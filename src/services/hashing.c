@@ -8,11 +8,28 @@
 #include "security/secret.h"
 #include "services/worker.h"
 
+static void finish(struct mote_hashing *hashing, int result)
+{
+    mote_call_on_cancel(hashing->call, NULL);
+    mote_call_set_data(hashing->call, NULL);
+    hashing->done(hashing, result);
+}
+
 static void job_done(struct mote_task *task)
 {
     struct mote_password_job *job = MOTE_CONTAINER_OF(task, struct mote_password_job, done);
     struct mote_hashing *hashing = MOTE_CONTAINER_OF(job, struct mote_hashing, job);
-    hashing->done(hashing, job->result);
+    finish(hashing, job->result);
+}
+
+/* Nobody waits for the answer any more: a place in the queue is worth more than finishing. */
+static void call_ended(struct mote_call *call, enum mote_status status)
+{
+    (void)status;
+    struct mote_hashing *hashing = mote_call_data(call);
+    if (mote_password_pool_withdraw(mote_services_worker_of(call)->services->passwords, &hashing->job)) {
+        finish(hashing, MOTE_ECANCELLED);
+    }
 }
 
 void mote_hashing_start(struct mote_hashing *hashing, struct mote_slice password)
@@ -22,6 +39,10 @@ void mote_hashing_start(struct mote_hashing *hashing, struct mote_slice password
     const struct mote_clock *clock = worker->services->clock;
     struct mote_password_job *job = &hashing->job;
     mote_assert(password.length <= MOTE_PASSWORD_MAX);
+    if (mote_call_is_over(call)) {
+        hashing->done(hashing, MOTE_ECANCELLED);
+        return;
+    }
     job->done.run = job_done;
     job->mailbox = worker->mailbox;
     job->password_length = password.length;
@@ -30,9 +51,11 @@ void mote_hashing_start(struct mote_hashing *hashing, struct mote_slice password
     if (job->deadline_ns > mote_call_deadline(call)) {
         job->deadline_ns = mote_call_deadline(call);
     }
+    mote_call_set_data(call, hashing);
+    mote_call_on_cancel(call, call_ended);
     int result = mote_password_pool_submit(worker->services->passwords, job);
     if (result != 0) {
         mote_secret_wipe(job->password, sizeof job->password);
-        hashing->done(hashing, result);
+        finish(hashing, result);
     }
 }

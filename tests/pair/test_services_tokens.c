@@ -263,16 +263,19 @@ static void test_login_cancelled(void **state)
 {
     struct environment *environment = *state;
     struct services_fixture *fixture = &environment->fixture;
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 30; i++) {
         start_login(environment, i, "alice");
     }
     services_turn(fixture, false);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 29; i++) {
         mote_client_call_cancel(fixture->answers[i].call);
         assert_int_equal(fixture->answers[i].status, MOTE_STATUS_CANCELLED);
     }
-    services_wait(fixture, &fixture->answers[4]);
-    assert_int_equal(fixture->answers[4].status, MOTE_STATUS_OK);
+    /* Those that were waiting are gone at once; one or two had come to the hash. */
+    mote_rpc_pair_pump(&fixture->pair);
+    assert_in_range(mote_server_worker_calls(fixture->pair.worker), 1, 5);
+    services_wait(fixture, &fixture->answers[29]);
+    assert_int_equal(fixture->answers[29].status, MOTE_STATUS_OK);
     while (mote_server_worker_calls(fixture->pair.worker) > 0) {
         services_turn(fixture, true);
     }

@@ -228,6 +228,46 @@ static void a_passed_deadline_is_not_hashed(void **state)
     stage_dispose(&stage);
 }
 
+/* From the front, the middle and the back of the queue; what runs, is done or was never there stays as it is. */
+static void waiting_jobs_can_be_withdrawn(void **state)
+{
+    struct stage stage;
+    struct mote_password_job jobs[7], later, stranger;
+    static const unsigned withdrawn[] = {1, 3, 6};
+    (void)state;
+    stage_init(&stage, true);
+    struct mote_password_pool *pool = make(&stage, 1);
+    for (unsigned i = 0; i < 7; i++) {
+        prepare(&jobs[i], &stage, MOTE_PASSWORD_HASH, "password");
+        assert_int_equal(mote_password_pool_submit(pool, &jobs[i]), 0);
+        if (i == 0) {
+            wait_for(&stage, &stage.inside, 1);
+        }
+    }
+    prepare(&stranger, &stage, MOTE_PASSWORD_HASH, "password");
+    assert_false(mote_password_pool_withdraw(pool, &stranger));
+    assert_false(mote_password_pool_withdraw(pool, &jobs[0]));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(mote_password_pool_withdraw(pool, &jobs[withdrawn[i]]));
+        assert_wiped(&jobs[withdrawn[i]]);
+        assert_false(mote_password_pool_withdraw(pool, &jobs[withdrawn[i]]));
+    }
+    prepare(&later, &stage, MOTE_PASSWORD_HASH, "password");
+    assert_int_equal(mote_password_pool_submit(pool, &later), 0);
+    open_stage(&stage);
+    wait_for(&stage, &stage.finished, 5);
+    static const unsigned left[] = {0, 2, 4, 5};
+    for (unsigned i = 0; i < 4; i++) {
+        assert_ptr_equal(stage.order[i], &jobs[left[i]].done);
+        assert_int_equal(jobs[left[i]].result, 0);
+    }
+    assert_ptr_equal(stage.order[4], &later.done);
+    assert_false(mote_password_pool_withdraw(pool, &later));
+    mote_password_pool_free(pool);
+    assert_int_equal(stage.finished, 5);
+    stage_dispose(&stage);
+}
+
 static void *open_later(void *argument)
 {
     open_stage(argument);
@@ -355,6 +395,7 @@ int main(void)
         cmocka_unit_test(jobs_are_answered),
         cmocka_unit_test(the_queue_is_bounded_and_in_order),
         cmocka_unit_test(a_passed_deadline_is_not_hashed),
+        cmocka_unit_test(waiting_jobs_can_be_withdrawn),
         cmocka_unit_test(free_ends_every_job),
         cmocka_unit_test(several_threads_work_at_once),
         cmocka_unit_test(errors_of_hashing_are_results),
