@@ -86,8 +86,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     struct mote_h2 *h2 = user_data;
     (void)session;
     (void)frame;
+    if (mote_h2_block_matches(&h2->builder, name, value)) {
+        return 0;
+    }
     const bool sensitive = (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0;
-    return mote_h2_block_add(h2, name, value, sensitive) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    return mote_h2_block_differ(h2, name, value, sensitive) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static void on_end_stream(struct mote_h2 *h2, struct mote_h2_stream *stream)

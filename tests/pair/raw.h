@@ -18,6 +18,7 @@ struct mote_raw {
     size_t calls;               /* HEADERS events */
     size_t resets_sent;         /* RST_STREAM frames of the server's */
     char goaway[128];           /* its last GOAWAY, behind the word */
+    void *user;                 /* the test's */
 };
 
 /* For cmocka, and to be called: *state is the struct mote_raw. The second fails when memory was leaked. */
