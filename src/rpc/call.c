@@ -21,26 +21,18 @@
 #include "codec/codec.h"
 #include "rpc/core.h"
 
-static bool edge_is_legal(enum mote_call_state from, enum mote_call_state to)
-{
-    switch (to) {
-    case MOTE_CALL_OPENING:
-        return false;
-    case MOTE_CALL_RECEIVING:
-        return from == MOTE_CALL_OPENING;
-    case MOTE_CALL_RUNNING:
-        return from == MOTE_CALL_RECEIVING;
-    case MOTE_CALL_RESPONDING:
-        return from == MOTE_CALL_RUNNING;
-    case MOTE_CALL_ENDED:
-        return from != MOTE_CALL_ENDED;
-    }
-    return false;
-}
+/* For each state the set of those it may become. */
+static const uint8_t legal_edges[] = {
+    [MOTE_CALL_OPENING] = 1u << MOTE_CALL_RECEIVING | 1u << MOTE_CALL_ENDED,
+    [MOTE_CALL_RECEIVING] = 1u << MOTE_CALL_RUNNING | 1u << MOTE_CALL_ENDED,
+    [MOTE_CALL_RUNNING] = 1u << MOTE_CALL_RESPONDING | 1u << MOTE_CALL_ENDED,
+    [MOTE_CALL_RESPONDING] = 1u << MOTE_CALL_ENDED,
+    [MOTE_CALL_ENDED] = 0,
+};
 
 void mote_call_set_state(struct mote_call *call, enum mote_call_state state)
 {
-    mote_assert(edge_is_legal(call->state, state));
+    mote_assert((legal_edges[call->state] >> state & 1u) != 0);
     call->state = (uint8_t)state;
 }
 
@@ -60,7 +52,7 @@ struct mote_call *mote_call_open(struct mote_server_connection *connection, stru
     if (call == NULL) {
         return NULL;
     }
-    memset(call, 0, sizeof *call);
+    memset(call, 0, offsetof(struct mote_call, node));
     call->stream = stream;
     call->connection = connection;
     call->entry = entry;
@@ -183,10 +175,14 @@ void mote_call_close(struct mote_call *call, enum mote_status status)
     }
     mote_list_remove(&call->node);
     mote_list_remove(&call->resumed_node);
-    tell_observers(call, status);
-    mote_deframer_dispose(&call->deframer);
-    mote_buffer_dispose(&call->held);
-    (void)account(call, 0);
+    if (worker->server->observed) {
+        tell_observers(call, status);
+    }
+    if (call->deframer.body.data != NULL || call->held.data != NULL) {
+        mote_deframer_dispose(&call->deframer);
+        mote_buffer_dispose(&call->held);
+        (void)account(call, 0);
+    }
     mote_call_unref(call);
 }
 
@@ -433,7 +429,7 @@ void mote_call_deliver_held(struct mote_call *call)
             deliver_end(call);
         }
     }
-    if (call->stream != NULL && !call->half_closed) {
+    if (call->stream != NULL && !call->half_closed && length != waiting.length) {
         mote_h2_consume(call->stream, length - waiting.length);
     }
     mote_call_unref(call);

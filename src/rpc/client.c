@@ -112,6 +112,7 @@ void mote_client_connection_free(struct mote_client_connection *connection)
 int mote_client_connection_recv(struct mote_client_connection *connection, struct mote_slice in, uint64_t now_ns)
 {
     connection->inside++;
+    drain_events(connection); /* what a call made without memory has left */
     const int error = mote_h2_recv(connection->h2, in, now_ns);
     drain_events(connection);
     connection->inside--;

@@ -73,6 +73,7 @@ struct mote_method_slot {
 struct mote_server {
     struct mote_mem *mem;
     struct mote_server_options options;
+    bool observed;                            /* some stage wants to know how calls end */
     struct mote_registered_service *services; /* sorted by name */
     size_t service_count;
     const struct mote_proto_file **files; /* added by hand, for reflection */
@@ -160,9 +161,7 @@ struct mote_call {
     struct mote_server_connection *connection;
     const struct mote_method_entry *entry;
     const struct mote_fields *fields;
-    void *request;         /* decoded; NULL until then, except where it is inline */
-    struct mote_list node; /* in the connection's fresh or open */
-    struct mote_list resumed_node;
+    void *request; /* decoded; NULL until then, except where it is inline */
     uint32_t refs;
     uint8_t state;      /* of enum mote_call_state */
     bool half_closed;   /* the client has said all, though perhaps not all is delivered */
@@ -183,12 +182,15 @@ struct mote_call {
     void (*on_writable)(struct mote_call *call);
     void (*on_cancel)(struct mote_call *call, enum mote_status status);
     void *data;
+    struct mote_call_metadata headers, trailers;
+    /* From here on each member has an initialiser of its own; the rest is cleared by mote_call_open. */
+    struct mote_list node; /* in the connection's fresh or open */
+    struct mote_list resumed_node;
     struct mote_deframer deframer;
     struct mote_buffer held; /* bytes that came while the handler paused; their credit has not been returned */
     struct mote_timer timer;
     struct mote_arena arena;
-    struct mote_call_metadata headers, trailers;
-    struct mote_identity identity;
+    struct mote_identity identity; /* if has_identity */
 };
 
 /* How a call ends. */
@@ -204,6 +206,7 @@ struct mote_call_outcome {
 struct mote_call *mote_call_open(struct mote_server_connection *connection, struct mote_stream *stream,
                                  const struct mote_method_entry *entry, const struct mote_fields *fields,
                                  uint64_t timeout_ns);
+/* One place changes the state; the edges are checked. */
 void mote_call_set_state(struct mote_call *call, enum mote_call_state state);
 /* Accepted: what comes now is the request. */
 void mote_call_accept(struct mote_call *call);

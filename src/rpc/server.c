@@ -37,6 +37,9 @@ int mote_server_new(struct mote_server **out, struct mote_mem *mem, const struct
     }
     server->mem = mem;
     server->options = *options;
+    for (size_t i = 0; i < MOTE_STAGE_COUNT; i++) {
+        server->observed = server->observed || options->stages[i].end != NULL;
+    }
     *out = server;
     return 0;
 }

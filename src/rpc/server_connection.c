@@ -285,6 +285,7 @@ static void enter(struct mote_server_connection *connection, uint64_t now_ns)
 int mote_server_connection_recv(struct mote_server_connection *connection, struct mote_slice in, uint64_t now_ns)
 {
     enter(connection, now_ns);
+    drain_events(connection); /* what a late answer without memory has left */
     const int error = mote_h2_recv(connection->h2, in, now_ns);
     pass(connection);
     connection->inside--;
@@ -429,6 +430,7 @@ void mote_server_connection_drain(struct mote_server_connection *connection, uin
     } else {
         mote_timer_start(connection->worker->wheel, &connection->drain_timer, now_ns + DRAIN_ROUND_TRIP_MAX_NS);
     }
+    pass(connection);
     connection->inside--;
     mote_server_connection_notify(connection);
 }

@@ -9,8 +9,12 @@
 
 #include <string.h>
 
+#include "grpc/health/v1/health.mote.h"
+#include "grpc/reflection/v1/reflection.mote.h"
 #include "pair/call_fixture.h"
 #include "rpc/core.h"
+#include "rpc/health.h"
+#include "rpc/reflection.h"
 #include "support/failing_mem.h"
 
 struct result {
@@ -171,51 +175,118 @@ static void test_server_goes_away(void **state)
 
 /* --- memory that runs out -------------------------------------------------------------------------------------- */
 
-/* A unary call and one of each stream, with metadata and failures: whatever fails, every call has one end and nothing
- * is lost. Whether the calls themselves succeed is not asked. */
+/* A call to be made, with one request, of which the type is the method's. */
+struct errand {
+    const struct mote_method *method;
+    const void *request;
+    bool stays; /* not half-closed: it is open when the server is shut down */
+};
+
+static const calculator_v1_AddRequest add = {.a = 1, .b = 2};
+static const calculator_v1_CountRequest count = {.from = 1, .to = 20, .padding = 9000};
+static const calculator_v1_SumRequest sum = {.number = 1};
+static const calculator_v1_RunningTotalRequest total = {.number = 1};
+static const calculator_v1_AddRequest overflow = {.a = INT64_MAX, .b = 1};
+static const grpc_health_v1_HealthCheckRequest whole_server = {.service = ""};
+static const grpc_reflection_v1_ServerReflectionRequest symbol = {
+    .which_message_request = grpc_reflection_v1_ServerReflectionRequest_file_containing_symbol_tag,
+    .message_request.file_containing_symbol = "calculator.v1.Calculator",
+};
+static const grpc_reflection_v1_ServerReflectionRequest services = {
+    .which_message_request = grpc_reflection_v1_ServerReflectionRequest_list_services_tag,
+};
+static const struct errand errands[] = {
+    {&calculator_v1_Calculator_Add_method, &add, false},
+    {&calculator_v1_Calculator_Count_method, &count, false},
+    {&calculator_v1_Calculator_Sum_method, &sum, false},
+    {&calculator_v1_Calculator_RunningTotal_method, &total, false},
+    {&calculator_v1_Calculator_Add_method, &overflow, false},
+    {&grpc_health_v1_Health_Check_method, &whole_server, false},
+    {&grpc_health_v1_Health_Watch_method, &whole_server, false},
+    {&grpc_reflection_v1_ServerReflection_ServerReflectionInfo_method, &symbol, false},
+    {&grpc_reflection_v1_ServerReflection_ServerReflectionInfo_method, &services, true},
+};
+#define ERRANDS (sizeof errands / sizeof errands[0])
+#define FAILS   4u /* the one that ends OUT_OF_RANGE */
+#define WATCHES 6u /* the one that ends UNAVAILABLE */
+#define STAYS   8u
+
+static int run_errand(struct mote_rpc_pair *pair, const struct errand *errand, struct result *result)
+{
+    static const struct mote_field metadata = {MOTE_SLICE_LITERAL("x-a"), MOTE_SLICE_LITERAL("b"), 0};
+    const struct mote_client_call_options options = {
+        .method = errand->method,
+        .callbacks = &end_only,
+        .user = result,
+        .timeout_ns = SECOND,
+        .metadata = &metadata,
+        .metadata_count = 1,
+    };
+    struct mote_client_call *call;
+    const int error = mote_client_call_start(&call, pair->client_connection, &options, pair->now_ns);
+    if (error != 0) {
+        return error;
+    }
+    if (mote_client_call_send(call, errand->request) != 0 ||
+        (!errand->stays && mote_client_call_half_close(call) != 0)) {
+        mote_client_call_cancel(call);
+    }
+    mote_rpc_pair_pump(pair);
+    return 0;
+}
+
+static enum mote_status expected_status(size_t errand)
+{
+    return errand == FAILS     ? MOTE_STATUS_OUT_OF_RANGE
+           : errand == WATCHES ? MOTE_STATUS_UNAVAILABLE
+           : errand == STAYS   ? MOTE_STATUS_DEADLINE_EXCEEDED
+                               : MOTE_STATUS_OK;
+}
+
+static bool run_errands(struct call_fixture *fixture, struct mote_health *health)
+{
+    struct mote_rpc_pair *pair = &fixture->pair;
+    struct result results[ERRANDS] = {{0}};
+    int started[ERRANDS];
+    for (size_t i = 0; i < ERRANDS; i++) {
+        started[i] = run_errand(pair, &errands[i], &results[i]);
+    }
+    mote_health_set_all(health, MOTE_HEALTH_SERVING);
+    mote_health_notify(pair->worker);
+    mote_rpc_pair_pump(pair);
+    mote_server_connection_drain(pair->connection, pair->now_ns);
+    mote_rpc_pair_pass(pair, 2 * SECOND);
+    bool all_well = true;
+    for (size_t i = 0; i < ERRANDS; i++) {
+        assert_int_equal(results[i].ended, started[i] == 0 ? 1 : 0);
+        all_well = all_well && started[i] == 0 && results[i].status == expected_status(i);
+    }
+    return all_well;
+}
+
+/* Calls of each kind, failures, health, reflection, a shutdown: whatever fails, every call has one end and nothing is
+ * lost. Whether the calls themselves succeed is not asked. */
 static int scenario(struct mote_mem *mem, void *context)
 {
     struct call_fixture fixture;
+    struct mote_health *health = NULL;
     (void)context;
     int error = call_fixture_prepare(&fixture, mem);
     if (error == 0) {
+        error = mote_health_new(&health, mem);
+    }
+    if (error == 0) {
+        error = mote_health_register(health, fixture.pair.server);
+    }
+    if (error == 0) {
+        error = mote_reflection_register(fixture.pair.server);
+    }
+    if (error == 0) {
         error = mote_rpc_pair_connect(&fixture.pair);
     }
-    struct result results[4] = {{0}};
-    int started[4] = {-1, -1, -1, -1};
-    for (size_t i = 0; i < 4 && error == 0; i++) {
-        static const struct mote_method *const methods[] = {
-            &calculator_v1_Calculator_Add_method, &calculator_v1_Calculator_Count_method,
-            &calculator_v1_Calculator_Sum_method, &calculator_v1_Calculator_RunningTotal_method};
-        static const struct mote_field metadata = {MOTE_SLICE_LITERAL("x-a"), MOTE_SLICE_LITERAL("b"), 0};
-        const struct mote_client_call_options options = {
-            .method = methods[i],
-            .callbacks = &end_only,
-            .user = &results[i],
-            .timeout_ns = SECOND,
-            .metadata = &metadata,
-            .metadata_count = 1,
-        };
-        const union {
-            calculator_v1_AddRequest add;
-            calculator_v1_CountRequest count;
-            calculator_v1_SumRequest sum;
-            calculator_v1_RunningTotalRequest total;
-        } request = {.count = {.from = 1, .to = 20, .padding = i == 1 ? 9000 : 0}};
-        struct mote_client_call *call;
-        started[i] = mote_client_call_start(&call, fixture.pair.client_connection, &options, fixture.pair.now_ns);
-        if (started[i] == 0 && (mote_client_call_send(call, &request) != 0 || mote_client_call_half_close(call) != 0)) {
-            mote_client_call_cancel(call);
-        }
-        mote_rpc_pair_pump(&fixture.pair);
-    }
-    mote_rpc_pair_pass(&fixture.pair, error == 0 ? 2 * SECOND : 0);
-    bool all_well = error == 0;
-    for (size_t i = 0; i < 4 && error == 0; i++) {
-        assert_int_equal(results[i].ended, started[i] == 0 ? 1 : 0);
-        all_well = all_well && started[i] == 0 && results[i].status == MOTE_STATUS_OK;
-    }
+    const bool all_well = error == 0 && run_errands(&fixture, health);
     mote_rpc_pair_dispose(&fixture.pair);
+    mote_health_free(health);
     assert_int_equal(fixture.observed.started, fixture.observed.ended);
     return all_well ? 0 : MOTE_ENOMEM;
 }
