@@ -206,6 +206,7 @@ static int fill_new(const char *path)
 {
     sqlite3 *db = NULL;
     char text[96];
+    errno = 0;
     /* Nobody sees the file before it is complete, so it needs neither a journal nor a sync before the one at the end.
      */
     snprintf(text, sizeof text, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA application_id = %d",
@@ -338,6 +339,7 @@ static int check_version(const struct mote_database *database, sqlite3 *db, int6
 static int set_wal(sqlite3 *db)
 {
     sqlite3_stmt *statement = NULL;
+    errno = 0;
     int code = sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);

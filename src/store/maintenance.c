@@ -7,6 +7,7 @@
  */
 #include "store/maintenance.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "store/apply.h"
@@ -49,6 +50,7 @@ int mote_maintenance_check(struct mote_writer *writer)
 {
     sqlite3 *db = writer->sqlite.db;
     sqlite3_stmt *statement = NULL;
+    errno = 0;
     sqlite3_progress_handler(db, CHECK_STEPS, is_stopping, writer);
     int code = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL);
     if (code == SQLITE_OK) {
@@ -99,6 +101,7 @@ static int checkpoint(struct mote_writer *writer, int mode)
     int pages = 0;
     int copied = 0;
     sqlite3 *db = writer->sqlite.db;
+    errno = 0;
     int result = mote_sqlite_error(sqlite3_wal_checkpoint_v2(db, NULL, mode, &pages, &copied));
     if (result == 0 && mode == SQLITE_CHECKPOINT_TRUNCATE) {
         writer->wal_pages = 0;
@@ -190,6 +193,7 @@ static void checkpoint_when_idle(struct mote_writer *writer, uint64_t now)
     int result = checkpoint(writer, SQLITE_CHECKPOINT_TRUNCATE);
     writer->checkpoint_at = result == 0 ? MOTE_MAINTENANCE_NEVER : now + CHECKPOINT_IDLE_NS;
     note_checkpoint(writer, result, now);
+    (void)sqlite3_db_release_memory(writer->sqlite.db); /* what the last writes have read is of no use to the next */
 }
 
 /* --- deletion -------------------------------------------------------------------------------------------------- */

@@ -32,7 +32,7 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     "CREATE UNIQUE INDEX users_username ON users (username);"
     "CREATE UNIQUE INDEX users_email ON users (email COLLATE NOCASE) WHERE email <> '';"
     "CREATE INDEX users_create_time ON users (create_time);"
-    "CREATE INDEX users_epoch_time ON users (epoch_time) WHERE epoch_time > 0;"
+    "CREATE INDEX users_epoch_time ON users (epoch_time) WHERE epoch_time <> 0;"
     "CREATE INDEX users_administrators ON users (id) WHERE state = 1 AND (roles & 4) <> 0;"
 
     "CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -54,7 +54,7 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX sessions_user_id ON sessions (user_id);"
     "CREATE INDEX sessions_expire_time ON sessions (expire_time);"
-    "CREATE INDEX sessions_revoke_time ON sessions (revoke_time) WHERE revoke_time > 0;"
+    "CREATE INDEX sessions_revoke_time ON sessions (revoke_time) WHERE revoke_time <> 0;"
 
     "CREATE TABLE refresh_tokens ("
     " hash BLOB NOT NULL PRIMARY KEY CHECK (length(hash) = 32),"

@@ -17,9 +17,11 @@
 
 static void set_up_once(void)
 {
-    /* Memory statistics cost a lock shared by all threads for every allocation. Refused when the library is in use
-     * already, which costs speed only. */
+    /* Refused when the library is in use already, which costs speed and memory only. Memory statistics cost a lock,
+     * shared by all threads, for every allocation. Pages are allocated as they are needed, not by 20 for each
+     * connection. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
 }
 
 void mote_sqlite_set_up(void)
@@ -113,6 +115,7 @@ static int configure(sqlite3 *db, enum mote_statement_role role)
 int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_statement_role role)
 {
     *sqlite = (struct mote_sqlite){.db = NULL};
+    errno = 0;
     int code = sqlite3_open_v2(
         path, &sqlite->db,
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
@@ -129,6 +132,7 @@ int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_sta
 
 int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role role)
 {
+    errno = 0;
     for (int i = 0; i < MOTE_STATEMENT_COUNT; i++) {
         enum mote_statement name = (enum mote_statement)i;
         if ((mote_statement_roles(name) & (unsigned)role) == 0) {
@@ -160,6 +164,7 @@ void mote_sqlite_close(struct mote_sqlite *sqlite)
 int mote_sqlite_query_int(sqlite3 *db, const char *sql, int64_t *out)
 {
     sqlite3_stmt *statement = NULL;
+    errno = 0;
     int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);

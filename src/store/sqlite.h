@@ -26,8 +26,8 @@ MOTE_MUST_CHECK int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_st
 /* Fine on a zeroed struct and twice. */
 void mote_sqlite_close(struct mote_sqlite *sqlite);
 
-/* The MOTE_E* of an SQLite result code, 0 for SQLITE_OK. For errors of input and output errno tells more: SQLite's own
- * sqlite3_system_errno does not know of a COMMIT that failed. */
+/* The MOTE_E* of an SQLite result code, 0 for SQLITE_OK. For errors of input and output errno tells more (set it to 0
+ * before): SQLite's own sqlite3_system_errno does not know of a COMMIT that failed. */
 int mote_sqlite_error(int code);
 
 /* The first column of the first row of `sql`, which is constant. */

@@ -42,9 +42,9 @@ static const struct {
     [MOTE_STATEMENT_GET_REFRESH] = {READER | WRITER, "SELECT session_id, parent, kid, expire_time, use_time "
                                                      "FROM refresh_tokens WHERE hash = ?1"},
     [MOTE_STATEMENT_REVOKED_SESSIONS] = {READER, "SELECT id, user_id, revoke_time FROM sessions "
-                                                 "WHERE revoke_time > 0 AND revoke_time >= ?1"},
+                                                 "WHERE revoke_time <> 0 AND revoke_time >= ?1"},
     [MOTE_STATEMENT_RAISED_EPOCHS] = {READER, "SELECT id, epoch, epoch_time FROM users "
-                                              "WHERE epoch_time > 0 AND epoch_time >= ?1"},
+                                              "WHERE epoch_time <> 0 AND epoch_time >= ?1"},
     [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "

@@ -182,9 +182,9 @@ static void *run_thread(void *context)
             write_group(writer, group);
         } else if (is_closing) {
             return NULL;
-        } else {
-            mote_maintenance_run(writer, monotonic_now());
         }
+        /* Between two groups too: a queue that is never empty must not put it off for ever. */
+        mote_maintenance_run(writer, monotonic_now());
     }
 }
 

@@ -20,6 +20,7 @@
 #include <sqlite3.h>
 
 #include "base/assert.h"
+#include "support/failing_mem.h"
 #include "support/store_fixture.h"
 
 #define NOW     INT64_C(1700000000000000000)
@@ -339,6 +340,98 @@ static void test_orphans(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* A large store is opened at once and checked behind: not healthy until then, and never when it is damaged. */
+static void test_large_store(void **state)
+{
+    enum { USERS = 6000, GROUP = 500 };
+    struct fixture *fixture = *state;
+    struct mote_store_create_user *creates = calloc(GROUP, sizeof *creates);
+    struct mote_user user;
+    fixture_open(fixture, fixture->url);
+    for (uint32_t first = 0; first < USERS; first += GROUP) {
+        memset(creates, 0, GROUP * sizeof *creates);
+        for (uint32_t i = 0; i < GROUP; i++) {
+            fixture_user(&creates[i].user, first + i);
+            assert_int_equal(fixture_submit(fixture, &creates[i].write, MOTE_STORE_CREATE_USER, NOW), 0);
+        }
+        for (uint32_t i = 0; i < GROUP; i++) {
+            fixture_wait(fixture, &creates[i].write);
+            assert_int_equal(creates[i].write.result, 0);
+        }
+    }
+    free(creates);
+    fixture_close(fixture);
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture); /* a check that is running does not hold up the end */
+    fixture_open(fixture, fixture->url);
+    assert_int_equal(fixture_create_user(fixture, USERS, NOW), 0); /* the check comes before or after it */
+    for (unsigned i = 0; i < 5000 && !mote_store_is_healthy(fixture->store); i++) {
+        usleep(1000);
+    }
+    assert_true(mote_store_is_healthy(fixture->store));
+    fixture_close(fixture);
+
+    int file = open(fixture->path, O_RDWR); /* a page far from those that opening needs */
+    assert_int_equal(pwrite(file, "damaged", 7, 4096 * 300), 7);
+    close(file);
+    fixture_open(fixture, fixture->url);
+    int result = fixture_create_user(fixture, USERS + 1, NOW);
+    for (unsigned i = 0; i < 5000 && result == 0; i++) {
+        usleep(1000);
+        result = fixture_create_user(fixture, USERS + 2 + i, NOW);
+    }
+    assert_int_equal(result, MOTE_ECORRUPT); /* nothing is written to a damaged file */
+    assert_false(mote_store_is_healthy(fixture->store));
+    assert_int_equal(fixture_get_user(fixture, 1, &user), 0); /* what can be read still is */
+    fixture_close(fixture);
+}
+
+/* Another program may hold the file for itself, before or after. */
+static void test_held_by_other_program(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    sqlite3 *db = fixture_open_file(fixture);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_refused(fixture, fixture->url, MOTE_EBUSY, "in use by another program");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture);
+}
+
+/* --- memory ----------------------------------------------------------------------------------------------------- */
+
+static void post_nothing(struct mote_mailbox *mailbox, struct mote_task *task)
+{
+    (void)mailbox;
+    (void)task;
+}
+
+static int open_all(struct mote_mem *mem, void *context)
+{
+    struct mote_store *store = NULL;
+    struct mote_store_session *session = NULL;
+    struct mote_mailbox mailbox = {.post = post_nothing};
+    char problem[MOTE_STORE_PROBLEM_MAX];
+    struct mote_store_options options = {
+        .url = context, .log = mote_log_none(), .clock = mote_clock_system(), .mem = mem};
+    int result = mote_store_open(&store, &options, problem);
+    if (result == 0) {
+        result = mote_store_session_open(&session, store, &mailbox);
+        mote_store_session_close(session);
+        mote_store_close(store);
+    }
+    return result;
+}
+
+static void test_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(mote_failing_mem_check(open_all, fixture->url), 3);
+    fixture_open(fixture, fixture->url); /* the lock was given back each time */
+    fixture_close(fixture);
+}
+
 /* --- what the system refuses: in a child, which may give up its rights or get file systems of its own ------------- */
 
 static int run_child(int (*body)(struct fixture *fixture), struct fixture *fixture)
@@ -474,6 +567,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_missing_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_orphans, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_large_store, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_held_by_other_program, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_folder_not_writable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_not_writable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_read_only, set_up, tear_down),
