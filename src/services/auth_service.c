@@ -52,7 +52,7 @@ static void reply_to_login(struct login_operation *operation)
         response.password_change_required = operation->read.user.password_change_required;
         mote_call_reply(call, &response);
     } else {
-        mote_failure_answer_store(call, worker->services->log, result);
+        mote_failure_answer_store(call, result);
     }
     mote_secret_wipe(&response.tokens, sizeof response.tokens);
 }
@@ -67,7 +67,7 @@ static void session_created(struct mote_store_write *write)
     } else if (write->result == MOTE_ENOTFOUND || write->result == MOTE_ECONFLICT) {
         mote_failure_answer(call, MOTE_FAILURE_CREDENTIALS_INVALID);
     } else {
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, write->result);
+        mote_failure_answer_store(call, write->result);
     }
     finish_login(operation);
 }
@@ -140,7 +140,7 @@ static void verified(struct mote_hashing *hashing, int result)
     struct mote_services_worker *worker = mote_services_worker_of(call);
     if (result != 0 || mote_call_is_over(call)) {
         if (result != 0) {
-            mote_failure_answer(call, mote_failure_of_password(result));
+            mote_failure_answer_password(call, result);
         }
         finish_login(operation);
         return;
@@ -150,7 +150,7 @@ static void verified(struct mote_hashing *hashing, int result)
         result = mote_store_submit(worker->session, &operation->create.write);
     }
     if (result != 0) {
-        mote_failure_answer_store(call, worker->services->log, result);
+        mote_failure_answer_store(call, result);
         finish_login(operation);
     }
 }
@@ -160,7 +160,7 @@ static void user_read(struct mote_store_get_user *read, int result)
     struct login_operation *operation = MOTE_CONTAINER_OF(read, struct login_operation, read);
     struct mote_call *call = operation->hashing.call;
     if (result != 0 && result != MOTE_ENOTFOUND) {
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, result);
+        mote_failure_answer_store(call, result);
         finish_login(operation);
         return;
     }
@@ -239,7 +239,7 @@ static void logged_out(struct mote_store_write *write)
         auth_v1_LogoutResponse response = {.revoked_session_count = (int32_t)revoke->revoked_count};
         mote_call_reply(call, &response);
     } else {
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, write->result);
+        mote_failure_answer_store(call, write->result);
     }
     mote_call_unref(call);
 }
@@ -285,7 +285,7 @@ void auth_v1_auth_service_logout(struct mote_call *call, const auth_v1_LogoutReq
     mote_call_ref(call);
     int result = mote_store_submit(worker->session, &revoke->write);
     if (result != 0) {
-        mote_failure_answer_store(call, worker->services->log, result);
+        mote_failure_answer_store(call, result);
         mote_call_unref(call);
     }
 }

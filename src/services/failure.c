@@ -2,6 +2,7 @@
 #include "services/failure.h"
 
 #include "base/assert.h"
+#include "services/worker.h"
 
 static const struct mote_failure rows[MOTE_FAILURE_COUNT] = {
 #define X(reason_, status_, text_, retry_, when_)                                                                      \
@@ -69,14 +70,24 @@ void mote_failure_answer_fields(struct mote_call *call, const struct mote_violat
     mote_call_fail_details(call, &failure);
 }
 
-void mote_failure_answer_store(struct mote_call *call, struct mote_log *log, int error)
+static void answer_error(struct mote_call *call, enum mote_failure_id id, int error)
 {
-    enum mote_failure_id id = mote_failure_of_store(error);
-    if (id != MOTE_FAILURE_SHUTTING_DOWN) {
-        mote_log(log, MOTE_LOG_ERROR, "services", "services.failed", "a call failed in the store",
-                 mote_log_text("method", mote_call_method(call)->path), mote_log_text("error", mote_error_name(error)));
+    if (id == MOTE_FAILURE_INTERNAL_ERROR) {
+        mote_log(mote_services_worker_of(call)->services->log, MOTE_LOG_ERROR, "services", "services.failed",
+                 "a call failed by no fault of its caller", mote_log_text("method", mote_call_method(call)->path),
+                 mote_log_text("error", mote_error_name(error)));
     }
     mote_failure_answer(call, id);
+}
+
+void mote_failure_answer_store(struct mote_call *call, int error)
+{
+    answer_error(call, mote_failure_of_store(error), error);
+}
+
+void mote_failure_answer_password(struct mote_call *call, int error)
+{
+    answer_error(call, mote_failure_of_password(error), error);
 }
 
 void mote_failure_answer_not_implemented(struct mote_call *call)

@@ -9,7 +9,6 @@
 
 #include <stddef.h>
 
-#include "base/log.h"
 #include "rpc/call.h"
 
 /* X(reason, status, text, milliseconds until another try makes sense: 0 = no advice, when it is given: for the
@@ -69,8 +68,10 @@ enum mote_failure_id mote_failure_of_password(int error);
 void mote_failure_answer(struct mote_call *call, enum mote_failure_id id);
 /* FIELD_INVALID, with every violation; the first of them is in the message too. */
 void mote_failure_answer_fields(struct mote_call *call, const struct mote_violation *violations, size_t count);
-/* For errors of the store and of the machine: logs what the caller is not told. */
-void mote_failure_answer_store(struct mote_call *call, struct mote_log *log, int error);
+/* For errors of the store and of the machine, and for those of password jobs. What the caller is told as INTERNAL_ERROR
+ * is in the log; the store itself logs that it is full or cannot be reached. */
+void mote_failure_answer_store(struct mote_call *call, int error);
+void mote_failure_answer_password(struct mote_call *call, int error);
 /* NOT_IMPLEMENTED, with the method's name. */
 void mote_failure_answer_not_implemented(struct mote_call *call);
 

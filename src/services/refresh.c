@@ -46,7 +46,7 @@ static void reply(struct refresh_operation *operation)
     if (result == 0) {
         mote_call_reply(operation->call, &response);
     } else {
-        mote_failure_answer_store(operation->call, worker->services->log, result);
+        mote_failure_answer_store(operation->call, result);
     }
     mote_secret_wipe(&response.tokens, sizeof response.tokens);
 }
@@ -81,8 +81,7 @@ static void rotated(struct mote_store_write *write)
     if (write->result == 0) {
         answer(operation);
     } else {
-        mote_failure_answer_store(operation->call, mote_services_worker_of(operation->call)->services->log,
-                                  write->result);
+        mote_failure_answer_store(operation->call, write->result);
     }
     finish(operation);
 }
@@ -130,7 +129,7 @@ static void found(struct mote_store_find_refresh *find, int result)
         mote_failure_answer(operation->call, MOTE_FAILURE_REFRESH_TOKEN_INVALID);
         finish(operation);
     } else if (result != 0) {
-        mote_failure_answer_store(operation->call, mote_services_worker_of(operation->call)->services->log, result);
+        mote_failure_answer_store(operation->call, result);
         finish(operation);
     }
 }

@@ -38,7 +38,7 @@ static void created(struct mote_store_write *write)
         mote_failure_answer(call, create->taken == MOTE_STORE_TAKEN_EMAIL ? MOTE_FAILURE_EMAIL_TAKEN
                                                                           : MOTE_FAILURE_USERNAME_TAKEN);
     } else {
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, write->result);
+        mote_failure_answer_store(call, write->result);
     }
     finish(operation);
 }
@@ -56,7 +56,7 @@ static void submit(struct create_operation *operation)
         result = mote_store_submit(worker->session, &create->write);
     }
     if (result != 0) {
-        mote_failure_answer_store(call, worker->services->log, result);
+        mote_failure_answer_store(call, result);
         finish(operation);
     }
 }
@@ -66,7 +66,7 @@ static void hashed(struct mote_hashing *hashing, int result)
     struct create_operation *operation = MOTE_CONTAINER_OF(hashing, struct create_operation, hashing);
     if (result != 0 || mote_call_is_over(hashing->call)) {
         if (result != 0) {
-            mote_failure_answer(hashing->call, mote_failure_of_password(result));
+            mote_failure_answer_password(hashing->call, result);
         }
         finish(operation);
         return;

@@ -179,7 +179,7 @@ static void list_done(struct mote_store_list_users *read, int result)
         result = reply(operation);
     }
     if (result != 0) {
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, result);
+        mote_failure_answer_store(call, result);
     }
     mote_buffer_dispose(&operation->rows);
     mote_call_unref(call);

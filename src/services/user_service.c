@@ -21,13 +21,14 @@ static void get_done(struct mote_store_get_user *read, int result)
     struct get_operation *operation = MOTE_CONTAINER_OF(read, struct get_operation, read);
     struct mote_call *call = operation->call;
     if (result == 0) {
-        user_v1_GetUserResponse response = {.has_user = true};
+        user_v1_GetUserResponse response; /* filled in whole */
+        response.has_user = true;
         mote_convert_user(&response.user, &read->user);
         mote_call_reply(call, &response);
     } else if (result == MOTE_ENOTFOUND) {
         mote_failure_answer(call, MOTE_FAILURE_USER_NOT_FOUND);
     } else {
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, result);
+        mote_failure_answer_store(call, result);
     }
     mote_call_unref(call);
 }

@@ -120,7 +120,7 @@ static void updated(struct mote_store_write *write)
         mote_failure_answer(call, MOTE_FAILURE_LAST_ADMIN);
         break;
     default:
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, write->result);
+        mote_failure_answer_store(call, write->result);
         break;
     }
     mote_call_unref(call);
@@ -137,7 +137,7 @@ static void submit(struct update_operation *operation)
     mote_call_ref(call);
     int result = mote_store_submit(worker->session, write);
     if (result != 0) {
-        mote_failure_answer_store(call, worker->services->log, result);
+        mote_failure_answer_store(call, result);
         mote_call_unref(call);
     }
 }

@@ -51,7 +51,7 @@ static void user_read(struct mote_store_get_user *read, int result)
     } else if (result == MOTE_ENOTFOUND) {
         answer_inactive(call, auth_v1_InactiveReason_INACTIVE_REASON_REVOKED);
     } else {
-        mote_failure_answer_store(call, mote_services_worker_of(call)->services->log, result);
+        mote_failure_answer_store(call, result);
     }
     mote_call_unref(call);
 }

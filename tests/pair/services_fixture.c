@@ -144,7 +144,8 @@ void services_open(struct services_fixture *fixture, const struct services_optio
     server.stages[MOTE_STAGE_AUTHENTICATION] = mote_services_authentication(services);
     must(mote_rpc_pair_init(&fixture->pair, mote_mem_system(), &server));
     must(mote_services_register(services, fixture->pair.server));
-    must(mote_services_worker_new(&fixture->worker, services, mote_mem_system(), &fixture->mailbox));
+    must(mote_services_worker_new(&fixture->worker, services, options->mem != NULL ? options->mem : mote_mem_system(),
+                                  &fixture->mailbox));
     fixture->pair.worker_user = fixture->worker;
     must(mote_rpc_pair_connect(&fixture->pair));
 }

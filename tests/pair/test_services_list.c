@@ -12,12 +12,14 @@
 #include <cmocka.h>
 
 #include "pair/services_fixture.h"
+#include "support/failing_mem.h"
 
 #define PASSWORD "correct horse battery"
 #define USERS    230u /* with the administrator */
 
 struct environment {
     struct services_fixture fixture;
+    struct mote_failing_mem mem;
     struct services_tokens admin;
     struct mote_method list; /* with an answer that can be read */
 };
@@ -26,7 +28,8 @@ static int set_up(void **state)
 {
     struct environment *environment = calloc(1, sizeof *environment);
     struct services_fixture *fixture = &environment->fixture;
-    services_open(fixture, NULL);
+    mote_failing_mem_init(&environment->mem);
+    services_open(fixture, &(struct services_options){.mem = &environment->mem.mem});
     environment->list = user_v1_UserService_ListUsers_method;
     environment->list.response = &services_test_Page_type;
     services_make_user(fixture, "mia", MOTE_ROLE_BIT_ADMIN, PASSWORD, NULL);
@@ -49,6 +52,7 @@ static int tear_down(void **state)
 {
     struct environment *environment = *state;
     services_close(&environment->fixture);
+    assert_int_equal(environment->mem.live_count, 0);
     free(environment);
     return 0;
 }
@@ -199,6 +203,28 @@ static void test_what_is_not_understood(void **state)
     assert_true(services_names(answer, "order_by"));
 }
 
+/* Each of the allocations for the rows fails in turn. */
+static void test_without_memory(void **state)
+{
+    struct environment *environment = *state;
+    page_of(list(environment, 200, "", ""));
+    size_t live = environment->mem.live_count;
+    size_t failures = 0;
+    for (;;) {
+        mote_failing_mem_arm(&environment->mem, failures + 1, false);
+        struct services_answer *answer = list(environment, 200, "", "");
+        assert_int_equal(environment->mem.live_count, live);
+        if (environment->mem.failures == 0) {
+            page_of(answer);
+            break;
+        }
+        assert_true(services_failed(answer, MOTE_STATUS_INTERNAL, "INTERNAL_ERROR"));
+        failures++;
+    }
+    assert_in_range(failures, 2, 100);
+    mote_failing_mem_arm(&environment->mem, 0, false);
+}
+
 #define WITH_USERS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -209,6 +235,7 @@ int main(void)
         WITH_USERS(test_users_that_come_between_pages),
         WITH_USERS(test_page_tokens_refused),
         WITH_USERS(test_what_is_not_understood),
+        WITH_USERS(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
