@@ -54,7 +54,7 @@ void mote_services_worker_end_turn(struct mote_services_worker *worker);
 const struct mote_access_row *mote_services_access(struct mote_services *services, size_t *count);
 /* The authentication stage. */
 struct mote_interceptor mote_services_authentication(struct mote_services *services);
-/* Registers user and auth (and the files reflection shall know). */
+/* Registers user.v1.UserService and auth.v1.AuthService. */
 MOTE_MUST_CHECK int mote_services_register(struct mote_services *services, struct mote_server *server);
 
 /* The field rules, for the commands too: the reason a value is refused (static text), or NULL. */
