@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program's door: a table of subcommands. Without one it is the server. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ int main(int argc, char **argv)
 {
     size_t count = argc > 1 ? (size_t)argc - 1 : 0;
     char **arguments = argv + 1;
+    signal(SIGPIPE, SIG_IGN); /* a peer, or a reader of our output, that is gone is an error like any other */
     if (count == 0 || (strncmp(arguments[0], "-", 1) == 0 && strcmp(arguments[0], "--version") != 0)) {
         return mote_command_wants_help(count, arguments) ? print_help(0, NULL) : mote_command_serve(count, arguments);
     }

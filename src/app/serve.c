@@ -70,7 +70,6 @@ static void block_signals(struct process *process)
     }
     sigaddset(&process->signals, SIGNAL_DRAINED);
     pthread_sigmask(SIG_BLOCK, &process->signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
     process->main_thread = pthread_self();
 }
 
@@ -241,7 +240,7 @@ static void change_health(struct process *process, bool serving)
         mote_log(process->log, serving ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", "health.changed", "health changed",
                  mote_log_bool("serving", serving));
         (void)!set_health(process, serving);
-        mote_runtime_each_worker(process->runtime, mote_health_notify);
+        mote_runtime_visit(process->runtime);
     }
 }
 
@@ -301,6 +300,7 @@ static int start_runtime(struct process *process)
         .worker_start = start_worker,
         .worker_end_turn = end_turn,
         .worker_stop = stop_worker,
+        .visit = mote_health_notify,
         .on_drained = on_drained,
     };
     char problem[MOTE_RUNTIME_PROBLEM_MAX];

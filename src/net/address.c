@@ -63,36 +63,53 @@ static int split_host(struct mote_slice text, char *host, size_t host_size, char
     return 0;
 }
 
-int mote_address_parse(struct mote_address *out, struct mote_slice text, const char **problem)
+static int look_up(struct mote_address *out, size_t room, size_t *count, const char *host, const char *port)
 {
-    static const struct mote_slice path_prefix = MOTE_SLICE_LITERAL("unix:");
-    static const struct mote_slice abstract_prefix = MOTE_SLICE_LITERAL("unix-abstract:");
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    char host[256];
-    char port[8];
-    int error;
-    memset(out, 0, sizeof *out);
-    if (mote_slice_starts_with(text, path_prefix)) {
-        return parse_unix(out, mote_slice(text.data + path_prefix.length, text.length - path_prefix.length), false,
-                          problem);
-    }
-    if (mote_slice_starts_with(text, abstract_prefix)) {
-        return parse_unix(out, mote_slice(text.data + abstract_prefix.length, text.length - abstract_prefix.length),
-                          true, problem);
-    }
-    error = split_host(text, host, sizeof host, port, sizeof port, problem);
-    if (error != 0) {
-        return error;
-    }
-    if (getaddrinfo(host, port, &hints, &found) != 0 || found == NULL) {
-        *problem = "the host is not known";
+    if (getaddrinfo(host, port, &hints, &found) != 0) {
         return MOTE_EINVAL;
     }
-    memcpy(&out->storage, found->ai_addr, found->ai_addrlen);
-    out->length = found->ai_addrlen;
+    for (const struct addrinfo *at = found; at != NULL && *count < room; at = at->ai_next) {
+        if (at->ai_addrlen <= sizeof out->storage) {
+            memcpy(&out[*count].storage, at->ai_addr, at->ai_addrlen);
+            out[*count].length = at->ai_addrlen;
+            (*count)++;
+        }
+    }
     freeaddrinfo(found);
-    return 0;
+    return *count > 0 ? 0 : MOTE_EINVAL;
+}
+
+int mote_address_resolve(struct mote_address *out, size_t room, size_t *count, struct mote_slice text,
+                         const char **problem)
+{
+    static const struct mote_slice path = MOTE_SLICE_LITERAL("unix:");
+    static const struct mote_slice abstract = MOTE_SLICE_LITERAL("unix-abstract:");
+    char host[256];
+    char port[8];
+    memset(out, 0, room * sizeof *out);
+    *count = 0;
+    if (mote_slice_starts_with(text, path)) {
+        *count = 1;
+        return parse_unix(out, mote_slice(text.data + path.length, text.length - path.length), false, problem);
+    }
+    if (mote_slice_starts_with(text, abstract)) {
+        *count = 1;
+        return parse_unix(out, mote_slice(text.data + abstract.length, text.length - abstract.length), true, problem);
+    }
+    int error = split_host(text, host, sizeof host, port, sizeof port, problem);
+    if (error == 0 && look_up(out, room, count, host, port) != 0) {
+        *problem = "the host is not known";
+        error = MOTE_EINVAL;
+    }
+    return error;
+}
+
+int mote_address_parse(struct mote_address *out, struct mote_slice text, const char **problem)
+{
+    size_t count;
+    return mote_address_resolve(out, 1, &count, text, problem);
 }
 
 bool mote_address_is_unix(const struct mote_address *address)
@@ -115,16 +132,19 @@ static void format_unix(char out[MOTE_ADDRESS_TEXT_MAX], const struct mote_addre
 void mote_address_format(char out[MOTE_ADDRESS_TEXT_MAX], const struct mote_address *address)
 {
     char host[INET6_ADDRSTRLEN] = "?";
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->storage;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->storage;
     if (mote_address_is_unix(address)) {
         format_unix(out, address);
-    } else if (address->storage.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->storage;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        snprintf(out, MOTE_ADDRESS_TEXT_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
-    } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->storage;
+    } else if (address->storage.ss_family == AF_INET) {
         inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
         snprintf(out, MOTE_ADDRESS_TEXT_MAX, "%s:%u", host, ntohs(v4->sin_port));
+    } else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+        inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, host, sizeof host);
+        snprintf(out, MOTE_ADDRESS_TEXT_MAX, "%s:%u", host, ntohs(v6->sin6_port));
+    } else {
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+        snprintf(out, MOTE_ADDRESS_TEXT_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
     }
 }
 

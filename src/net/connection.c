@@ -4,22 +4,21 @@
  * idle connection owns no buffer. Writing: output is pulled into the worker's write scratch and written at once; only
  * what the socket does not take is copied and waits, and nothing more is pulled until it is gone. All replies of one
  * turn leave in one write, before the loop sleeps.
+ *
+ * The process ignores SIGPIPE: a write to a peer that is gone is an error like any other.
  */
 #include "net/connection.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "rpc/server.h"
-#include "wire/h2.h"
 
 enum state {
     STATE_OPEN,
-    STATE_CLOSING, /* the last output is being written */
-    STATE_LINGER,  /* our side is shut down */
-    STATE_CLOSED,  /* uv_close was called */
+    STATE_CLOSING,
+    STATE_LINGER,
+    STATE_CLOSED,
 };
 
 struct mote_connection {
@@ -35,10 +34,9 @@ struct mote_connection {
     struct mote_list node;   /* worker->connections */
     struct mote_list dirty;  /* worker->dirty */
     struct mote_list paused; /* worker->paused */
-    struct mote_timer linger;
-    struct mote_address peer;
+    struct mote_timer timer; /* how long CLOSING and LINGER may take */
+    struct mote_peer peer;
     enum state state;
-    bool counted; /* in worker->peers */
     bool reading;
     bool writing; /* a uv_write is under way */
 };
@@ -46,12 +44,8 @@ struct mote_connection {
 /* Bytes that the socket did not take at once. */
 struct pending {
     uv_write_t request;
-    size_t length;
     uint8_t bytes[];
 };
-
-static void start_reading(struct mote_connection *connection);
-static void close_now(struct mote_connection *connection);
 
 static void set_state(struct mote_connection *connection, enum state state)
 {
@@ -71,7 +65,36 @@ static void on_attention(struct mote_server_connection_owner *owner)
     mark_dirty(MOTE_CONTAINER_OF(owner, struct mote_connection, owner));
 }
 
-/* --- the end ---------------------------------------------------------------------------------------------------- */
+/* --- reading ----------------------------------------------------------------------------------------------------- */
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer);
+
+static void start_reading(struct mote_connection *connection)
+{
+    if (!connection->reading && uv_read_start(&connection->uv.stream, on_allocate, on_read) == 0) {
+        connection->reading = true;
+    }
+}
+
+static void stop_reading(struct mote_connection *connection)
+{
+    if (connection->reading) {
+        uv_read_stop(&connection->uv.stream);
+        connection->reading = false;
+    }
+}
+
+/* It had its share of this turn. */
+static void pause_reading(struct mote_connection *connection)
+{
+    stop_reading(connection);
+    if (mote_list_is_empty(&connection->paused)) {
+        mote_list_append(&connection->worker->paused, &connection->paused);
+    }
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -90,23 +113,47 @@ static void close_now(struct mote_connection *connection)
         return;
     }
     set_state(connection, STATE_CLOSED);
-    mote_timer_stop(&worker->wheel, &connection->linger);
+    connection->reading = false;
+    mote_timer_stop(&worker->wheel, &connection->timer);
     mote_server_connection_free(connection->server_connection);
     connection->server_connection = NULL;
     mote_list_remove(&connection->dirty);
     mote_list_remove(&connection->paused);
     mote_list_remove(&connection->node);
     worker->connection_count--;
-    if (connection->counted) {
-        mote_peers_remove(worker->peers, &connection->peer);
-    }
+    mote_peers_release(worker->peers, &connection->peer);
     uv_close(&connection->uv.handle, on_closed);
 }
 
-static void on_linger_over(struct mote_timer *timer, uint64_t now_ns)
+static void on_time_over(struct mote_timer *timer, uint64_t now_ns)
 {
     (void)now_ns;
-    close_now(MOTE_CONTAINER_OF(timer, struct mote_connection, linger));
+    close_now(MOTE_CONTAINER_OF(timer, struct mote_connection, timer));
+}
+
+static void start_timer(struct mote_connection *connection, uint64_t patience_ns)
+{
+    struct mote_worker *worker = connection->worker;
+    mote_timer_start(&worker->wheel, &connection->timer, mote_worker_now(worker) + patience_ns);
+}
+
+/* Nothing more is taken from the peer; what rpc still has for it goes out. */
+static void begin_closing(struct mote_connection *connection)
+{
+    const char *reason = mote_server_connection_end_reason(connection->server_connection);
+    if (connection->state != STATE_OPEN) {
+        return;
+    }
+    set_state(connection, STATE_CLOSING);
+    stop_reading(connection);
+    start_timer(connection, MOTE_CONNECTION_GOODBYE_NS);
+    mark_dirty(connection);
+    if (reason != NULL && !connection->worker->draining) {
+        mote_log(connection->worker->options->log, MOTE_LOG_WARN, "net", "net.connection_ended",
+                 "a connection was ended",
+                 mote_log_text("peer", mote_server_connection_peer(connection->server_connection)),
+                 mote_log_text("because", reason));
+    }
 }
 
 /* All output is out: half-close, and give the peer time to read it. */
@@ -118,12 +165,11 @@ static void begin_linger(struct mote_connection *connection)
         close_now(connection);
         return;
     }
-    mote_timer_start(&connection->worker->wheel, &connection->linger,
-                     mote_worker_now(connection->worker) + MOTE_CONNECTION_LINGER_NS);
+    start_timer(connection, MOTE_CONNECTION_LINGER_NS);
     start_reading(connection);
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------------- */
+/* --- writing ----------------------------------------------------------------------------------------------------- */
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -148,13 +194,11 @@ static int write_later(struct mote_connection *connection, const uint8_t *bytes,
 {
     struct mote_worker *worker = connection->worker;
     struct pending *pending = mote_mem_allocate(worker->mem, sizeof *pending + length);
-    uv_buf_t buffer;
     if (pending == NULL) {
         return MOTE_ENOMEM;
     }
-    pending->length = length;
     memcpy(pending->bytes, bytes, length);
-    buffer = uv_buf_init((char *)pending->bytes, (unsigned)length);
+    uv_buf_t buffer = uv_buf_init((char *)pending->bytes, (unsigned)length);
     if (uv_write(&pending->request, &connection->uv.stream, &buffer, 1, on_written) != 0) {
         mote_mem_release(worker->mem, pending);
         return MOTE_EIO;
@@ -164,38 +208,36 @@ static int write_later(struct mote_connection *connection, const uint8_t *bytes,
     return 0;
 }
 
-static int write_out(struct mote_connection *connection, const uint8_t *bytes, size_t length)
+static int write_out(struct mote_connection *connection, uint8_t *bytes, size_t length)
 {
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)length);
+    uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned)length);
     int written = uv_try_write(&connection->uv.stream, &buffer, 1);
     if (written < 0 && written != UV_EAGAIN) {
         return MOTE_EIO;
     }
-    written = written > 0 ? written : 0;
-    if ((size_t)written == length) {
-        return 0;
-    }
-    return write_later(connection, bytes + written, length - (size_t)written);
+    size_t taken = written > 0 ? (size_t)written : 0;
+    return taken == length ? 0 : write_later(connection, bytes + taken, length - taken);
 }
 
-/* Pulls and writes until there is no output or the socket is full. */
+/* Pulls and writes until there is no output, the socket is full, or the share of this turn is used up. */
 static int pull_and_write(struct mote_connection *connection)
 {
     struct mote_worker *worker = connection->worker;
+    size_t total = 0;
     while (!connection->writing) {
         size_t length = 0;
+        if (total >= MOTE_CONNECTION_WRITE_PER_TURN) {
+            pause_reading(connection);
+            return 0;
+        }
         int error = mote_server_connection_send(connection->server_connection, worker->write_scratch,
                                                 MOTE_WORKER_SCRATCH, &length, mote_worker_now(worker));
-        if (length > 0) {
-            int written = write_out(connection, worker->write_scratch, length);
-            if (written != 0) {
-                return written;
-            }
+        total += length;
+        if (length > 0 && write_out(connection, worker->write_scratch, length) != 0) {
+            return MOTE_EIO;
         }
         if (error != 0) {
-            if (connection->state == STATE_OPEN) {
-                set_state(connection, STATE_CLOSING);
-            }
+            begin_closing(connection);
             return 0;
         }
         if (length == 0) {
@@ -205,8 +247,18 @@ static int pull_and_write(struct mote_connection *connection)
     return 0;
 }
 
+static void update_reading(struct mote_connection *connection)
+{
+    if (!mote_server_connection_wants_read(connection->server_connection)) {
+        stop_reading(connection);
+    } else if (mote_list_is_empty(&connection->paused)) {
+        start_reading(connection);
+    }
+}
+
 static void flush(struct mote_connection *connection)
 {
+    struct mote_server_connection *server_connection = connection->server_connection;
     if (connection->state == STATE_CLOSED || connection->state == STATE_LINGER) {
         return;
     }
@@ -214,24 +266,15 @@ static void flush(struct mote_connection *connection)
         close_now(connection);
         return;
     }
-    if (connection->state == STATE_OPEN && mote_server_connection_is_over(connection->server_connection)) {
-        set_state(connection, STATE_CLOSING);
+    /* One that a limit ended takes no more input, though its peer may not take the goodbye either. */
+    if (mote_server_connection_is_over(server_connection) ||
+        mote_server_connection_end_reason(server_connection) != NULL) {
+        begin_closing(connection);
     }
-    if (connection->state == STATE_CLOSING) {
-        uv_read_stop(&connection->uv.stream);
-        connection->reading = false;
-        if (!connection->writing) {
-            begin_linger(connection);
-        }
-        return;
-    }
-    if (mote_server_connection_wants_read(connection->server_connection)) {
-        if (mote_list_is_empty(&connection->paused)) {
-            start_reading(connection);
-        }
-    } else if (connection->reading) {
-        uv_read_stop(&connection->uv.stream);
-        connection->reading = false;
+    if (connection->state == STATE_OPEN) {
+        update_reading(connection);
+    } else if (!connection->writing && !mote_server_connection_wants_write(server_connection)) {
+        begin_linger(connection);
     }
 }
 
@@ -242,49 +285,42 @@ void mote_connection_flush(struct mote_list *dirty_node)
     flush(connection);
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------- */
+/* --- what came --------------------------------------------------------------------------------------------------- */
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct mote_connection *connection = MOTE_CONTAINER_OF(handle, struct mote_connection, uv.handle);
-    struct mote_worker *worker = connection->worker;
-    const uint64_t share = worker->options->limits->read_per_turn;
+    uint64_t share = connection->worker->options->limits->read_per_turn;
     (void)suggested;
-    *buffer =
-        uv_buf_init((char *)worker->read_scratch, share < MOTE_WORKER_SCRATCH ? (unsigned)share : MOTE_WORKER_SCRATCH);
+    *buffer = uv_buf_init((char *)connection->worker->read_scratch,
+                          share < MOTE_WORKER_SCRATCH ? (unsigned)share : MOTE_WORKER_SCRATCH);
+}
+
+static void receive(struct mote_connection *connection, struct mote_slice bytes)
+{
+    struct mote_worker *worker = connection->worker;
+    int error = mote_server_connection_recv(connection->server_connection, bytes, mote_worker_now(worker));
+    if (!connection->peer.opened && mote_server_connection_is_open(connection->server_connection)) {
+        mote_peers_open(worker->peers, &connection->peer);
+    }
+    mark_dirty(connection);
+    if (error != 0) {
+        begin_closing(connection);
+    }
 }
 
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct mote_connection *connection = MOTE_CONTAINER_OF(stream, struct mote_connection, uv.stream);
-    struct mote_worker *worker = connection->worker;
-    if (length == 0) {
-        return;
-    }
     if (length < 0) {
         close_now(connection);
         return;
     }
-    if (connection->state != STATE_OPEN) {
-        return; /* lingering: dropped */
+    if (length > 0 && connection->state == STATE_OPEN) {
+        receive(connection, mote_slice(buffer->base, (size_t)length));
     }
-    if (mote_server_connection_recv(connection->server_connection, mote_slice(buffer->base, (size_t)length),
-                                    uv_hrtime()) != 0) {
-        set_state(connection, STATE_CLOSING);
-    }
-    mark_dirty(connection);
-    if (connection->state == STATE_OPEN && (size_t)length == buffer->len) {
-        /* More is there, and libuv would go on reading: this connection had its share of the turn. */
-        uv_read_stop(stream);
-        connection->reading = false;
-        mote_list_append(&worker->paused, &connection->paused);
-    }
-}
-
-static void start_reading(struct mote_connection *connection)
-{
-    if (!connection->reading && uv_read_start(&connection->uv.stream, on_allocate, on_read) == 0) {
-        connection->reading = true;
+    if ((size_t)length == buffer->len && connection->state != STATE_CLOSING) {
+        pause_reading(connection); /* more is there, and libuv would go on reading */
     }
 }
 
@@ -292,115 +328,86 @@ void mote_connection_continue(struct mote_list *paused_node)
 {
     struct mote_connection *connection = MOTE_CONTAINER_OF(paused_node, struct mote_connection, paused);
     mote_list_remove(&connection->paused);
-    if (connection->state == STATE_OPEN && mote_server_connection_wants_read(connection->server_connection)) {
+    if (connection->state == STATE_LINGER) {
         start_reading(connection);
+        return;
+    }
+    if (connection->state == STATE_OPEN) {
+        update_reading(connection);
+    }
+    if (!connection->writing &&
+        (connection->state == STATE_CLOSING || mote_server_connection_wants_write(connection->server_connection))) {
+        mark_dirty(connection);
     }
 }
 
-/* --- the beginning ---------------------------------------------------------------------------------------------- */
+/* --- the beginning ----------------------------------------------------------------------------------------------- */
 
-static struct mote_connection *allocate(struct mote_worker *worker, bool is_unix)
+/* Has a handle for the descriptor, or has closed it. */
+static struct mote_connection *allocate(struct mote_worker *worker, struct mote_accepted *accepted)
 {
     struct mote_connection *connection = mote_mem_allocate_zeroed(worker->mem, sizeof *connection);
+    int error;
     if (connection == NULL) {
+        close(accepted->fd);
+        mote_peers_release(worker->peers, &accepted->peer);
         return NULL;
-    }
-    if (is_unix) {
-        uv_pipe_init(&worker->loop, &connection->uv.pipe, 0);
-    } else {
-        uv_tcp_init(&worker->loop, &connection->uv.tcp);
     }
     connection->worker = worker;
     connection->owner.attention = on_attention;
+    connection->peer = accepted->peer;
     mote_list_init(&connection->dirty);
     mote_list_init(&connection->paused);
     mote_list_append(&worker->connections, &connection->node);
-    mote_timer_init(&connection->linger, on_linger_over);
+    mote_timer_init(&connection->timer, on_time_over);
     worker->connection_count++;
+    if (accepted->is_unix) {
+        uv_pipe_init(&worker->loop, &connection->uv.pipe, 0);
+        error = uv_pipe_open(&connection->uv.pipe, accepted->fd);
+    } else {
+        uv_tcp_init(&worker->loop, &connection->uv.tcp);
+        error = uv_tcp_open(&connection->uv.tcp, accepted->fd);
+    }
+    if (error != 0) {
+        close(accepted->fd);
+        close_now(connection);
+        return NULL;
+    }
     return connection;
 }
 
-/* Dead peers are noticed by the kernel too: unanswered data after 20 s, silence after the usual keepalive. */
-static void set_socket_options(int fd)
+void mote_connection_open(struct mote_worker *worker, struct mote_accepted *accepted)
 {
-    unsigned user_timeout_ms = 20000;
-    int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
-}
-
-/* The socket is there: count it, and let rpc have it. */
-static void open_connection(struct mote_connection *connection)
-{
-    struct mote_worker *worker = connection->worker;
-    struct mote_server_connection_options options = {.owner = &connection->owner};
+    struct mote_server_connection_options options = {.owner = NULL};
     char text[MOTE_ADDRESS_TEXT_MAX];
-    uv_os_fd_t fd;
-    if (uv_fileno(&connection->uv.handle, &fd) != 0) {
+    struct mote_connection *connection = allocate(worker, accepted);
+    if (connection == NULL) {
+        return;
+    }
+    mote_address_format(text, &accepted->address);
+    int error = mote_peers_identify(worker->peers, &connection->peer, &accepted->address);
+    if (error != 0) {
+        mote_log(worker->options->log, MOTE_LOG_WARN, "net", "net.connection_refused", "a connection was refused",
+                 mote_log_text("peer", text),
+                 mote_log_text("because", error == MOTE_ELIMIT ? "too many from this address" : "out of memory"));
         close_now(connection);
         return;
     }
-    connection->peer.length = sizeof connection->peer.storage;
-    if (getpeername(fd, (struct sockaddr *)&connection->peer.storage, &connection->peer.length) != 0) {
-        close_now(connection);
-        return;
-    }
-    if (!mote_address_is_unix(&connection->peer)) {
-        set_socket_options(fd);
-    }
-    if (mote_peers_add(worker->peers, &connection->peer) != 0) {
-        close_now(connection);
-        return;
-    }
-    connection->counted = true;
-    mote_address_format(text, &connection->peer);
+    options.owner = &connection->owner;
     options.peer = text;
-    if (mote_server_connection_new(&connection->server_connection, worker->server_worker, &options, uv_hrtime()) != 0) {
+    if (mote_server_connection_new(&connection->server_connection, worker->server_worker, &options,
+                                   mote_worker_now(worker)) != 0) {
         close_now(connection);
         return;
     }
     if (worker->draining) {
-        mote_server_connection_drain(connection->server_connection, uv_hrtime());
+        mote_server_connection_drain(connection->server_connection, mote_worker_now(worker));
     }
     start_reading(connection);
     mark_dirty(connection);
 }
 
-void mote_connection_accept(struct mote_listener *listener)
-{
-    struct mote_worker *worker = listener->worker;
-    bool is_unix = listener->uv.handle.type == UV_NAMED_PIPE;
-    struct mote_connection *connection = allocate(worker, is_unix);
-    if (connection == NULL) {
-        listener->waits = true;
-        return;
-    }
-    if (uv_accept(&listener->uv.stream, &connection->uv.stream) != 0) {
-        close_now(connection);
-        return;
-    }
-    open_connection(connection);
-}
-
-void mote_connection_adopt(struct mote_worker *worker, int fd, bool is_unix)
-{
-    struct mote_connection *connection = allocate(worker, is_unix);
-    int error;
-    if (connection == NULL) {
-        close(fd);
-        return;
-    }
-    error = is_unix ? uv_pipe_open(&connection->uv.pipe, fd) : uv_tcp_open(&connection->uv.tcp, fd);
-    if (error != 0) {
-        close(fd);
-        close_now(connection);
-        return;
-    }
-    open_connection(connection);
-}
-
-/* --- drain ------------------------------------------------------------------------------------------------------ */
+/* --- drain ------------------------------------------------------------------------------------------------------- */
 
 void mote_connection_drain(struct mote_list *node)
 {
@@ -416,12 +423,6 @@ void mote_connection_cut(struct mote_list *node)
     struct mote_connection *connection = MOTE_CONTAINER_OF(node, struct mote_connection, node);
     if (connection->state == STATE_OPEN) {
         mote_server_connection_cut(connection->server_connection, mote_worker_now(connection->worker));
-        flush(connection);
-        if (connection->state == STATE_OPEN) {
-            set_state(connection, STATE_CLOSING);
-            mark_dirty(connection);
-        }
-    } else if (connection->state == STATE_CLOSING) {
-        close_now(connection); /* its peer does not even take the goodbye */
+        begin_closing(connection);
     }
 }

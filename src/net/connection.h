@@ -2,23 +2,32 @@
 /*
  * A connection on a socket: bytes between libuv and a mote_server_connection. Internal to net.
  *
- * Life: OPEN → (GOAWAY and the last bytes are written) CLOSING → shutdown(WR), what still comes is read and dropped for
- * at most MOTE_CONNECTION_LINGER_NS, so that the peer can read the last bytes before a TCP reset → uv_close → freed in
- * its callback.
+ * Life: OPEN → (ended, by either side or by a limit) CLOSING: the last bytes, a GOAWAY mostly, are written, for at most
+ * MOTE_CONNECTION_GOODBYE_NS → LINGER: shutdown(WR), what still comes is read and dropped for at most
+ * MOTE_CONNECTION_LINGER_NS, so that the peer can read the last bytes before a TCP reset → CLOSED: uv_close, freed in
+ * its callback. A lost connection goes to CLOSED from anywhere.
  */
 #ifndef MOTE_NET_CONNECTION_H
 #define MOTE_NET_CONNECTION_H
 
 #include "net/worker.h"
 
-#define MOTE_CONNECTION_LINGER_NS 1000000000u
+#define MOTE_CONNECTION_GOODBYE_NS     2000000000u
+#define MOTE_CONNECTION_LINGER_NS      1000000000u
+#define MOTE_CONNECTION_WRITE_PER_TURN 262144u /* bytes; then the other connections get their turn */
 
 struct mote_connection;
 
-/* Accepts what waits on `listener` into a new connection. */
-void mote_connection_accept(struct mote_listener *listener);
-/* Takes the accepted descriptor `fd`. */
-void mote_connection_adopt(struct mote_worker *worker, int fd, bool is_unix);
+/* What a listener hands over. */
+struct mote_accepted {
+    int fd;
+    bool is_unix;
+    struct mote_address address;
+    struct mote_peer peer; /* reserved */
+};
+
+/* Takes the descriptor and the place in any case; what cannot be served is closed. */
+void mote_connection_open(struct mote_worker *worker, struct mote_accepted *accepted);
 /* For the lists of the worker. */
 void mote_connection_flush(struct mote_list *dirty_node);
 void mote_connection_continue(struct mote_list *paused_node);

@@ -15,6 +15,9 @@
 #include "wire/h2.h"
 #include "wire/request.h"
 
+#define TICK_MS    5u          /* how late a deadline may be noticed */
+#define GOODBYE_NS 1000000000u /* for what is not worth waiting for any longer */
+
 struct mote_dial {
     uv_loop_t loop;
     union {
@@ -121,7 +124,7 @@ static void on_tick(uv_timer_t *timer)
 /* Runs the loop until *done or the time is up. */
 static void run_until(struct mote_dial *dial, const bool *done, uint64_t until_ns)
 {
-    uv_timer_start(&dial->timer, on_tick, 1, 5);
+    uv_timer_start(&dial->timer, on_tick, 1, TICK_MS);
     while (!*done && !dial->is_over && uv_hrtime() < until_ns) {
         pump(dial);
         uv_run(&dial->loop, UV_RUN_ONCE);
@@ -135,55 +138,94 @@ static uint64_t deadline_of(uint64_t timeout_ns)
     return timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
 }
 
-static int start_connect(struct mote_dial *dial, const struct mote_address *address)
+/* --- connecting -------------------------------------------------------------------------------------------------- */
+
+/* Here and not by uv_pipe_connect: libuv 1.44 knows no abstract names. */
+static int connect_unix(struct mote_dial *dial, const struct mote_address *address)
 {
-    int error;
-    if (mote_address_is_unix(address)) {
-        const struct sockaddr_un *name = (const struct sockaddr_un *)&address->storage;
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        uv_pipe_init(&dial->loop, &dial->uv.pipe, 0);
-        dial->has_stream = true;
-        if (fd < 0) {
-            return UV_EMFILE;
-        }
-        /* connect here: libuv 1.44 knows no abstract names */
-        error = connect(fd, (const struct sockaddr *)name, address->length) == 0 ? 0 : -errno;
-        if (error == 0) {
-            error = uv_pipe_open(&dial->uv.pipe, fd);
-        }
-        if (error != 0) {
-            close(fd);
-        }
-        dial->connected = true;
-        return error;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0;
+    if (fd < 0) {
+        return -errno;
     }
-    uv_tcp_init(&dial->loop, &dial->uv.tcp);
-    dial->has_stream = true;
-    return uv_tcp_connect(&dial->connect, &dial->uv.tcp, (const struct sockaddr *)&address->storage, on_connected);
+    /* A unix socket connects at once, or its queue is full. */
+    if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0) {
+        error = -errno;
+    }
+    if (error == 0) {
+        error = uv_pipe_open(&dial->uv.pipe, fd);
+    }
+    if (error != 0) {
+        close(fd);
+    }
+    dial->connected = true;
+    return error;
 }
 
+static void on_stream_closed(uv_handle_t *handle)
+{
+    MOTE_CONTAINER_OF(handle, struct mote_dial, uv.handle)->has_stream = false;
+}
+
+static void close_stream(struct mote_dial *dial)
+{
+    if (dial->has_stream) {
+        uv_close(&dial->uv.handle, on_stream_closed);
+        while (dial->has_stream) {
+            uv_run(&dial->loop, UV_RUN_ONCE);
+        }
+    }
+}
+
+/* 0, or an error of libuv. */
+static int connect_one(struct mote_dial *dial, const struct mote_address *address, uint64_t until_ns)
+{
+    int error;
+    dial->connected = false;
+    dial->connect_status = 0;
+    if (mote_address_is_unix(address)) {
+        uv_pipe_init(&dial->loop, &dial->uv.pipe, 0);
+        dial->has_stream = true;
+        error = connect_unix(dial, address);
+    } else {
+        uv_tcp_init(&dial->loop, &dial->uv.tcp);
+        dial->has_stream = true;
+        error = uv_tcp_connect(&dial->connect, &dial->uv.tcp, (const struct sockaddr *)&address->storage, on_connected);
+    }
+    if (error == 0) {
+        run_until(dial, &dial->connected, until_ns);
+        error = dial->connected ? dial->connect_status : UV_ETIMEDOUT;
+    }
+    if (error != 0) {
+        close_stream(dial);
+    }
+    return error;
+}
+
+/* A name may have several addresses ("localhost" mostly has two), and a server on one of them: the first that takes us
+ * it is. */
 static int connect_to(struct mote_dial *dial, const char *address, uint64_t timeout_ns,
                       char problem[MOTE_DIAL_TEXT_MAX])
 {
-    struct mote_address parsed;
+    struct mote_address resolved[MOTE_ADDRESS_RESOLVE_MAX];
+    const uint64_t until_ns = deadline_of(timeout_ns);
     const char *why;
-    int status;
-    if (mote_address_parse(&parsed, mote_slice_text(address), &why) != 0) {
+    size_t count;
+    int error = UV_ENOENT;
+    if (mote_address_resolve(resolved, MOTE_ADDRESS_RESOLVE_MAX, &count, mote_slice_text(address), &why) != 0) {
         snprintf(problem, MOTE_DIAL_TEXT_MAX, "%s: %s", address, why);
         return MOTE_EINVAL;
     }
-    status = start_connect(dial, &parsed);
-    if (status == 0) {
-        run_until(dial, &dial->connected, deadline_of(timeout_ns));
-        status = dial->connect_status;
+    for (size_t i = 0; i < count && error != 0; i++) {
+        error = connect_one(dial, &resolved[i], until_ns);
     }
-    if (status != 0) {
-        snprintf(problem, MOTE_DIAL_TEXT_MAX, "cannot connect to %s: %s", address, uv_strerror(status));
-        return MOTE_ECONNECT;
-    }
-    if (!dial->connected) {
+    if (error == UV_ETIMEDOUT) {
         snprintf(problem, MOTE_DIAL_TEXT_MAX, "cannot connect to %s: no answer in time", address);
         return MOTE_ETIMEOUT;
+    }
+    if (error != 0) {
+        snprintf(problem, MOTE_DIAL_TEXT_MAX, "cannot connect to %s: %s", address, uv_strerror(error));
+        return MOTE_ECONNECT;
     }
     return 0;
 }
@@ -228,26 +270,33 @@ int mote_dial_open(struct mote_dial **out, const char *address, uint64_t timeout
     return 0;
 }
 
+/* GOAWAY, if it can be had at once. */
+static void say_goodbye(struct mote_dial *dial)
+{
+    const uint64_t until_ns = deadline_of(GOODBYE_NS);
+    mote_client_connection_close(dial->connection, uv_hrtime());
+    if (!dial->is_over) {
+        pump(dial);
+    }
+    uv_timer_start(&dial->timer, on_tick, 1, TICK_MS);
+    while (dial->writing && !dial->is_over && uv_hrtime() < until_ns) {
+        uv_run(&dial->loop, UV_RUN_ONCE);
+    }
+    uv_timer_stop(&dial->timer);
+}
+
 void mote_dial_close(struct mote_dial *dial)
 {
     if (dial == NULL) {
         return;
     }
     if (dial->connection != NULL) {
-        mote_client_connection_close(dial->connection, uv_hrtime());
-        if (!dial->is_over) {
-            pump(dial);
-            while (dial->writing && !dial->is_over) {
-                uv_run(&dial->loop, UV_RUN_ONCE);
-            }
-        }
+        say_goodbye(dial);
         mote_client_connection_free(dial->connection);
         dial->connection = NULL;
     }
     mote_client_free(dial->client);
-    if (dial->has_stream) {
-        uv_close(&dial->uv.handle, NULL);
-    }
+    close_stream(dial);
     uv_close((uv_handle_t *)&dial->timer, NULL);
     while (uv_run(&dial->loop, UV_RUN_DEFAULT) != 0) {
     }
@@ -310,14 +359,15 @@ int mote_dial_unary(struct mote_dial *dial, const struct mote_method *method, co
         return error;
     }
     /* The call has its own deadline; a little more lets it report that itself. */
-    run_until(dial, &dial->call_ended, deadline_of(timeout_ns + MOTE_LIMITS_SECOND));
+    const uint64_t now = uv_hrtime();
+    run_until(dial, &dial->call_ended,
+              timeout_ns > UINT64_MAX - now - GOODBYE_NS ? UINT64_MAX : now + timeout_ns + GOODBYE_NS);
     if (!dial->call_ended) {
-        if (!dial->is_over) {
-            mote_client_call_cancel(call);
-        }
-        result->status = dial->is_over ? MOTE_STATUS_UNAVAILABLE : MOTE_STATUS_DEADLINE_EXCEEDED;
+        bool was_lost = dial->is_over;
+        mote_client_call_cancel(call); /* ends it here and now: `result` is the caller's */
+        result->status = was_lost ? MOTE_STATUS_UNAVAILABLE : MOTE_STATUS_DEADLINE_EXCEEDED;
         snprintf(result->message, sizeof result->message, "%s",
-                 dial->is_over ? "the connection was lost" : "no answer in time");
+                 was_lost ? "the connection was lost" : "no answer in time");
     } else if (result->status == MOTE_STATUS_OK && !dial->got_response) {
         result->status = MOTE_STATUS_INTERNAL;
         snprintf(result->message, sizeof result->message, "an answer without a message");

@@ -1,61 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An open-addressing table of address keys, never more than half full, since there are at most as many addresses as
- * connections. Removal shifts the entries behind back, so that no marks of removed ones pile up.
+ * An open-addressing table of addresses, never more than half full; it grows with the number of addresses, which is at
+ * most the number of connections, and never shrinks. The hash is keyed, because whoever has many addresses chooses
+ * them. Removal shifts the entries behind back, so that no marks of removed ones pile up.
  */
 #include "net/peers.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdbool.h>
 
 #include "base/assert.h"
+#include "security/siphash.h"
+
+#define SLOTS_MIN 64u
 
 struct entry {
-    uint64_t key[2]; /* family and address; count 0 means empty */
-    uint32_t count;
+    uint64_t key[2]; /* family and address */
+    uint64_t count;  /* 0: empty */
 };
 
 struct mote_peers {
     struct mote_mem *mem;
+    struct mote_peers_limits limits;
+    struct mote_siphash_key hash_key;
     pthread_mutex_t lock;
-    size_t total;
-    size_t total_max;
-    size_t per_address_max;
+    uint64_t total;
+    uint64_t unopened;
+    size_t used; /* entries that are not empty */
     size_t mask;
-    struct entry entries[];
+    struct entry *entries;
 };
 
-/* Unix sockets share one key: their clients are on this machine, and have no address to tell them apart. They are
- * bounded by the total only. */
-static bool make_key(uint64_t key[2], const struct mote_address *address)
-{
-    key[0] = address->storage.ss_family;
-    key[1] = 0;
-    if (address->storage.ss_family == AF_INET) {
-        key[1] = ((const struct sockaddr_in *)&address->storage)->sin_addr.s_addr;
-        return true;
-    }
-    if (address->storage.ss_family == AF_INET6) {
-        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)&address->storage)->sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(v6)) {
-            uint32_t v4;
-            memcpy(&v4, v6->s6_addr + 12, sizeof v4);
-            key[0] = AF_INET;
-            key[1] = v4;
-        } else {
-            memcpy(&key[1], v6->s6_addr, sizeof key[1]);
-        }
-        return true;
-    }
-    return false;
-}
+/* --- the table --------------------------------------------------------------------------------------------------- */
 
 static size_t slot_of(const struct mote_peers *peers, const uint64_t key[2])
 {
-    uint64_t hash = (key[0] * 0x9e3779b97f4a7c15u) ^ (key[1] * 0xc2b2ae3d27d4eb4fu);
-    hash ^= hash >> 29;
-    return (size_t)((hash * 0x9e3779b97f4a7c15u) >> 32) & peers->mask;
+    return (size_t)mote_siphash(peers->hash_key, mote_slice(key, 2 * sizeof key[0])) & peers->mask;
 }
 
 /* The entry with this key, or the empty one where it belongs. */
@@ -69,56 +49,24 @@ static size_t find(const struct mote_peers *peers, const uint64_t key[2])
     return slot;
 }
 
-int mote_peers_new(struct mote_peers **out, struct mote_mem *mem, size_t connections_max, size_t per_address_max)
+static int grow(struct mote_peers *peers)
 {
-    size_t size = 16;
-    struct mote_peers *peers;
-    while (size < 2 * connections_max) {
-        size *= 2;
-    }
-    peers = mote_mem_allocate_zeroed(mem, sizeof *peers + size * sizeof peers->entries[0]);
-    if (peers == NULL) {
+    size_t old_size = peers->entries != NULL ? peers->mask + 1 : 0;
+    size_t size = old_size != 0 ? 2 * old_size : SLOTS_MIN;
+    struct entry *old = peers->entries;
+    struct entry *entries = mote_mem_allocate_zeroed(peers->mem, size * sizeof *entries);
+    if (entries == NULL) {
         return MOTE_ENOMEM;
     }
-    peers->mem = mem;
+    peers->entries = entries;
     peers->mask = size - 1;
-    peers->total_max = connections_max;
-    peers->per_address_max = per_address_max;
-    pthread_mutex_init(&peers->lock, NULL);
-    *out = peers;
-    return 0;
-}
-
-void mote_peers_free(struct mote_peers *peers)
-{
-    if (peers != NULL) {
-        mote_assert(peers->total == 0);
-        pthread_mutex_destroy(&peers->lock);
-        mote_mem_release(peers->mem, peers);
-    }
-}
-
-int mote_peers_add(struct mote_peers *peers, const struct mote_address *address)
-{
-    uint64_t key[2];
-    bool keyed = make_key(key, address);
-    int error = 0;
-    pthread_mutex_lock(&peers->lock);
-    if (peers->total == peers->total_max) {
-        error = MOTE_EAGAIN;
-    } else if (keyed) {
-        struct entry *entry = &peers->entries[find(peers, key)];
-        if (entry->count == peers->per_address_max) {
-            error = MOTE_ELIMIT;
-        } else {
-            entry->key[0] = key[0];
-            entry->key[1] = key[1];
-            entry->count++;
+    for (size_t i = 0; i < old_size; i++) {
+        if (old[i].count != 0) {
+            entries[find(peers, old[i].key)] = old[i];
         }
     }
-    peers->total += error == 0;
-    pthread_mutex_unlock(&peers->lock);
-    return error;
+    mote_mem_release(peers->mem, old);
+    return 0;
 }
 
 /* Closes the gap at `slot`: entries behind it that would not be found any more move into it. */
@@ -126,12 +74,11 @@ static void close_gap(struct mote_peers *peers, size_t slot)
 {
     size_t next = slot;
     for (;;) {
-        size_t home;
         next = (next + 1) & peers->mask;
         if (peers->entries[next].count == 0) {
-            break;
+            return;
         }
-        home = slot_of(peers, peers->entries[next].key);
+        size_t home = slot_of(peers, peers->entries[next].key);
         if (((next - home) & peers->mask) >= ((next - slot) & peers->mask)) {
             peers->entries[slot] = peers->entries[next];
             peers->entries[next].count = 0;
@@ -140,28 +87,157 @@ static void close_gap(struct mote_peers *peers, size_t slot)
     }
 }
 
-void mote_peers_remove(struct mote_peers *peers, const struct mote_address *address)
+static int count_address(struct mote_peers *peers, const uint64_t key[2])
+{
+    if (2 * (peers->used + 1) > peers->mask + 1) {
+        int error = grow(peers);
+        if (error != 0) {
+            return error;
+        }
+    }
+    struct entry *entry = &peers->entries[find(peers, key)];
+    if (entry->count == peers->limits.per_address_max) {
+        return MOTE_ELIMIT;
+    }
+    peers->used += entry->count == 0;
+    entry->key[0] = key[0];
+    entry->key[1] = key[1];
+    entry->count++;
+    return 0;
+}
+
+static void uncount_address(struct mote_peers *peers, const uint64_t key[2])
+{
+    size_t slot = find(peers, key);
+    mote_assert(peers->entries[slot].count > 0);
+    if (--peers->entries[slot].count == 0) {
+        peers->used--;
+        close_gap(peers, slot);
+    }
+}
+
+/* --- places ------------------------------------------------------------------------------------------------------ */
+
+/* False for unix sockets: their clients have no address to tell them apart, and are bounded by the total only. */
+static bool make_key(uint64_t key[2], const struct mote_address *address)
+{
+    key[0] = address->storage.ss_family;
+    key[1] = 0;
+    if (address->storage.ss_family == AF_INET) {
+        key[1] = ((const struct sockaddr_in *)&address->storage)->sin_addr.s_addr;
+        return true;
+    }
+    if (address->storage.ss_family != AF_INET6) {
+        return false;
+    }
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)&address->storage)->sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(v6)) {
+        uint32_t v4;
+        memcpy(&v4, v6->s6_addr + 12, sizeof v4);
+        key[0] = AF_INET;
+        key[1] = v4;
+    } else {
+        memcpy(&key[1], v6->s6_addr, sizeof key[1]);
+    }
+    return true;
+}
+
+int mote_peers_new(struct mote_peers **out, struct mote_mem *mem, const struct mote_peers_limits *limits,
+                   const struct mote_random *random)
+{
+    uint8_t seed[16];
+    struct mote_peers *peers = mote_mem_allocate_zeroed(mem, sizeof *peers);
+    if (peers == NULL) {
+        return MOTE_ENOMEM;
+    }
+    peers->mem = mem;
+    peers->limits = *limits;
+    int error = random->fill(random->context, seed, sizeof seed);
+    if (error == 0) {
+        peers->hash_key = mote_siphash_key_read(seed);
+        error = grow(peers);
+    }
+    if (error != 0) {
+        mote_mem_release(mem, peers);
+        return error;
+    }
+    pthread_mutex_init(&peers->lock, NULL);
+    *out = peers;
+    return 0;
+}
+
+void mote_peers_free(struct mote_peers *peers)
+{
+    if (peers != NULL) {
+        mote_assert(peers->total == 0 && peers->unopened == 0 && peers->used == 0);
+        pthread_mutex_destroy(&peers->lock);
+        mote_mem_release(peers->mem, peers->entries);
+        mote_mem_release(peers->mem, peers);
+    }
+}
+
+int mote_peers_reserve(struct mote_peers *peers, struct mote_peer *peer)
+{
+    *peer = (struct mote_peer){.reserved = false};
+    pthread_mutex_lock(&peers->lock);
+    if (peers->total < peers->limits.connections_max && peers->unopened < peers->limits.unopened_max) {
+        peers->total++;
+        peers->unopened++;
+        peer->reserved = true;
+    }
+    pthread_mutex_unlock(&peers->lock);
+    return peer->reserved ? 0 : MOTE_EAGAIN;
+}
+
+int mote_peers_identify(struct mote_peers *peers, struct mote_peer *peer, const struct mote_address *address)
 {
     uint64_t key[2];
-    bool keyed = make_key(key, address);
+    mote_assert(peer->reserved && !peer->identified);
+    if (!make_key(key, address)) {
+        return 0;
+    }
+    pthread_mutex_lock(&peers->lock);
+    int error = count_address(peers, key);
+    pthread_mutex_unlock(&peers->lock);
+    if (error == 0) {
+        peer->family = key[0];
+        peer->address = key[1];
+        peer->identified = true;
+    }
+    return error;
+}
+
+void mote_peers_open(struct mote_peers *peers, struct mote_peer *peer)
+{
+    mote_assert(peer->reserved && !peer->opened);
+    peer->opened = true;
+    pthread_mutex_lock(&peers->lock);
+    mote_assert(peers->unopened > 0);
+    peers->unopened--;
+    pthread_mutex_unlock(&peers->lock);
+}
+
+void mote_peers_release(struct mote_peers *peers, struct mote_peer *peer)
+{
+    const uint64_t key[2] = {peer->family, peer->address};
+    if (!peer->reserved) {
+        return;
+    }
     pthread_mutex_lock(&peers->lock);
     mote_assert(peers->total > 0);
     peers->total--;
-    if (keyed) {
-        size_t slot = find(peers, key);
-        mote_assert(peers->entries[slot].count > 0);
-        if (--peers->entries[slot].count == 0) {
-            close_gap(peers, slot);
-        }
+    peers->unopened -= !peer->opened;
+    if (peer->identified) {
+        uncount_address(peers, key);
     }
     pthread_mutex_unlock(&peers->lock);
+    *peer = (struct mote_peer){.reserved = false};
 }
 
 size_t mote_peers_count(struct mote_peers *peers)
 {
-    size_t total;
     pthread_mutex_lock(&peers->lock);
-    total = peers->total;
+    size_t total = (size_t)peers->total;
     pthread_mutex_unlock(&peers->lock);
     return total;
 }

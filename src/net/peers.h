@@ -1,27 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections counted, in all and for each peer address (an IPv4 address or an IPv6 /64), so that one address cannot
- * take all of them. Shared by the workers; touched only when a connection comes or goes.
+ * Connections counted: in all, for each peer address (an IPv4 address or an IPv6 /64, so that one cannot take all), and
+ * those whose peer has not said anything proper yet. Shared by the workers; touched only when a connection comes, opens
+ * or goes. Any thread.
  */
 #ifndef MOTE_NET_PEERS_H
 #define MOTE_NET_PEERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "net/address.h"
 
 struct mote_peers;
 
-/* Room for `connections_max` addresses is taken at once (24 bytes each). */
-MOTE_MUST_CHECK int mote_peers_new(struct mote_peers **out, struct mote_mem *mem, size_t connections_max,
-                                   size_t per_address_max);
+struct mote_peers_limits {
+    uint64_t connections_max;
+    uint64_t per_address_max;
+    uint64_t unopened_max;
+};
+
+/* A connection's place; zeroed, it has none. */
+struct mote_peer {
+    uint64_t family; /* with `address`, what is counted together */
+    uint64_t address;
+    bool reserved;
+    bool opened;
+    bool identified;
+};
+
+/* `mem` must be safe from any thread. MOTE_ENOMEM, MOTE_ERANDOM. */
+MOTE_MUST_CHECK int mote_peers_new(struct mote_peers **out, struct mote_mem *mem,
+                                   const struct mote_peers_limits *limits, const struct mote_random *random);
+/* Every place must have been given back (asserted). */
 void mote_peers_free(struct mote_peers *peers);
-/* MOTE_EAGAIN when all are taken, MOTE_ELIMIT when this address has its share. Any thread. */
-MOTE_MUST_CHECK int mote_peers_add(struct mote_peers *peers, const struct mote_address *address);
-void mote_peers_remove(struct mote_peers *peers, const struct mote_address *address);
+/* Takes a place before anybody is accepted to it. MOTE_EAGAIN when there is none: not now. */
+MOTE_MUST_CHECK int mote_peers_reserve(struct mote_peers *peers, struct mote_peer *peer);
+/* Whose place it is. MOTE_ELIMIT when this address has its share already, MOTE_ENOMEM; release it then. */
+MOTE_MUST_CHECK int mote_peers_identify(struct mote_peers *peers, struct mote_peer *peer,
+                                        const struct mote_address *address);
+/* The peer's preface is here. */
+void mote_peers_open(struct mote_peers *peers, struct mote_peer *peer);
+/* Gives the place back. Harmless on one that was not reserved. */
+void mote_peers_release(struct mote_peers *peers, struct mote_peer *peer);
 size_t mote_peers_count(struct mote_peers *peers);
 
 #endif

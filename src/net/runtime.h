@@ -39,21 +39,25 @@ struct mote_runtime_options {
     int (*worker_start)(void *context, struct mote_mem *mem, struct mote_mailbox *mailbox, void **user);
     void (*worker_end_turn)(void *user);
     void (*worker_stop)(void *user);
+    /* What mote_runtime_visit runs on each worker's thread. */
+    void (*visit)(struct mote_server_worker *worker);
     /* Called from the last worker's thread when all have ended, with `context`; for a main thread that waits. May be
      * NULL. */
     void (*on_drained)(void *context);
 };
 
-/* Binds, then starts the threads. On failure `problem` is one line for the user; MOTE_EINVAL (address), MOTE_EBUSY
+/* Binds, then starts the threads. The process must ignore SIGPIPE; the threads inherit the caller's signal mask. On
+ * failure `problem` is one line for the user; MOTE_EINVAL (address), MOTE_EBUSY
  * (address in use), MOTE_EACCESS, MOTE_EIO, MOTE_ENOMEM, or what worker_start returned. */
 MOTE_MUST_CHECK int mote_runtime_start(struct mote_runtime **out, struct mote_mem *mem,
                                        const struct mote_runtime_options *options,
                                        char problem[MOTE_RUNTIME_PROBLEM_MAX]);
 /* The address that listener `index` really has ("127.0.0.1:40213"); NULL past the last. Valid until join. */
 const char *mote_runtime_address(const struct mote_runtime *runtime, size_t index);
-/* Any thread: runs `visit` once on each worker's thread, soon. */
-void mote_runtime_each_worker(struct mote_runtime *runtime, void (*visit)(struct mote_server_worker *worker));
-/* Any thread, once: stops listening and ends connections gracefully; calls still open after the grace are cut off. */
+/* Runs options->visit once on each worker's thread, soon; several requests may become one visit. One thread, not after
+ * drain. */
+void mote_runtime_visit(struct mote_runtime *runtime);
+/* Once: stops listening and ends connections gracefully; calls still open after the grace are cut off. */
 void mote_runtime_drain(struct mote_runtime *runtime);
 /* Waits for all threads and frees. 0, or MOTE_ETIMEOUT when calls were cut off. */
 int mote_runtime_join(struct mote_runtime *runtime);

@@ -2,13 +2,18 @@
 /* The loop of a worker; see worker.h for the order of a turn. */
 #include "net/worker.h"
 
+#include <unistd.h>
+
 #include "base/assert.h"
 #include "net/connection.h"
 
-uint64_t mote_worker_now(const struct mote_worker *worker)
+uint64_t mote_worker_now(struct mote_worker *worker)
 {
-    (void)worker;
-    return uv_hrtime();
+    uint64_t now = uv_hrtime();
+    if (worker->server_worker != NULL) {
+        mote_server_worker_set_now(worker->server_worker, now);
+    }
+    return now;
 }
 
 /* --- tasks from other threads ------------------------------------------------------------------------------------ */
@@ -44,6 +49,7 @@ static void run_tasks(struct mote_worker *worker)
     worker->first_task = NULL;
     worker->last_task = NULL;
     pthread_mutex_unlock(&worker->mailbox_lock);
+    (void)mote_worker_now(worker);
     while (task != NULL) {
         struct mote_task *next = task->next;
         task->run(task);
@@ -84,8 +90,15 @@ static void stop_when_drained(struct mote_worker *worker)
 {
     if (worker->draining && worker->connection_count == 0 && mote_server_worker_calls(worker->server_worker) == 0) {
         mote_timer_stop(&worker->wheel, &worker->grace);
+        mote_timer_stop(&worker->wheel, &worker->listeners_retry);
         uv_stop(&worker->loop);
     }
+}
+
+/* Active, it keeps the loop from sleeping; there is nothing to do in it. */
+static void on_no_sleep(uv_idle_t *idle)
+{
+    (void)idle;
 }
 
 static void on_before_sleep(uv_prepare_t *prepare)
@@ -96,6 +109,11 @@ static void on_before_sleep(uv_prepare_t *prepare)
     }
     while (!mote_list_is_empty(&worker->paused)) {
         mote_connection_continue(worker->paused.next);
+    }
+    if (mote_list_is_empty(&worker->dirty)) {
+        uv_idle_stop(&worker->no_sleep);
+    } else {
+        uv_idle_start(&worker->no_sleep, on_no_sleep);
     }
     if (worker->options->worker_end_turn != NULL) {
         worker->options->worker_end_turn(worker->user);
@@ -115,8 +133,15 @@ static void on_grace_over(struct mote_timer *timer, uint64_t now_ns)
     {
         mote_connection_cut(node);
     }
-    /* Whoever does not take the last bytes is closed the hard way by the next ring. */
-    mote_timer_start(&worker->wheel, &worker->grace, mote_worker_now(worker) + MOTE_CONNECTION_LINGER_NS);
+}
+
+static void on_listeners_retry(struct mote_timer *timer, uint64_t now_ns)
+{
+    struct mote_worker *worker = MOTE_CONTAINER_OF(timer, struct mote_worker, listeners_retry);
+    (void)now_ns;
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        mote_listener_resume(&worker->listeners[i]);
+    }
 }
 
 static void run_drain(struct mote_task *task)
@@ -137,7 +162,7 @@ static void run_visit(struct mote_task *task)
 {
     struct mote_worker *worker = MOTE_CONTAINER_OF(task, struct mote_worker, visit_task);
     atomic_store(&worker->visit_posted, false);
-    worker->visit(worker->server_worker);
+    worker->options->visit(worker->server_worker);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
@@ -153,6 +178,7 @@ static int init_loop(struct mote_worker *worker)
     }
     uv_prepare_init(&worker->loop, &worker->before_sleep);
     uv_prepare_start(&worker->before_sleep, on_before_sleep);
+    uv_idle_init(&worker->loop, &worker->no_sleep);
     uv_timer_init(&worker->loop, &worker->timer);
     worker->timer_due_ns = UINT64_MAX;
     return 0;
@@ -161,12 +187,11 @@ static int init_loop(struct mote_worker *worker)
 static void dispose_loop(struct mote_worker *worker)
 {
     for (size_t i = 0; i < worker->listener_count; i++) {
-        if (worker->listeners[i].is_open) {
-            uv_close(&worker->listeners[i].uv.handle, NULL);
-        }
+        mote_listener_close(&worker->listeners[i]);
     }
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->before_sleep, NULL);
+    uv_close((uv_handle_t *)&worker->no_sleep, NULL);
     uv_close((uv_handle_t *)&worker->timer, NULL);
     while (uv_run(&worker->loop, UV_RUN_DEFAULT) != 0) {
     }
@@ -218,10 +243,44 @@ static int init_server_worker(struct mote_worker *worker)
     return error;
 }
 
+/* Takes `fds`, whatever it returns. */
+static int init_listeners(struct mote_worker *worker, const int *fds, size_t fd_count)
+{
+    int error = 0;
+    for (size_t i = 0; i < fd_count; i++) {
+        if (error == 0) {
+            error = mote_listener_init(&worker->listeners[i], worker, fds[i]);
+            worker->listener_count += error == 0;
+        }
+        if (error != 0) {
+            close(fds[i]);
+        }
+    }
+    return error;
+}
+
+static int init_parts(struct mote_worker *worker, struct mote_mem *mem)
+{
+    int error = init_loop(worker);
+    if (error != 0) {
+        return error;
+    }
+    error = init_memory(worker, mem);
+    if (error != 0) {
+        dispose_loop(worker);
+        return error;
+    }
+    error = init_server_worker(worker);
+    if (error != 0) {
+        dispose_loop(worker);
+        dispose_memory(worker);
+    }
+    return error;
+}
+
 int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem, const int *fds,
                      size_t fd_count)
 {
-    int error;
     worker->runtime = runtime;
     worker->mailbox.post = mailbox_post;
     worker->drain_task.run = run_drain;
@@ -229,41 +288,28 @@ int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, s
     mote_list_init(&worker->connections);
     mote_list_init(&worker->dirty);
     mote_list_init(&worker->paused);
-    mote_timer_wheel_init(&worker->wheel, mote_worker_now(worker));
+    mote_timer_wheel_init(&worker->wheel, uv_hrtime());
     mote_timer_init(&worker->grace, on_grace_over);
+    mote_timer_init(&worker->listeners_retry, on_listeners_retry);
     pthread_mutex_init(&worker->mailbox_lock, NULL);
-    error = init_loop(worker);
+    int error = init_parts(worker, mem);
     if (error != 0) {
-        goto fail_loop;
-    }
-    error = init_memory(worker, mem);
-    if (error != 0) {
-        goto fail_memory;
-    }
-    error = init_server_worker(worker);
-    if (error != 0) {
-        goto fail_server;
-    }
-    for (size_t i = 0; i < fd_count; i++) {
-        error = mote_listener_init(&worker->listeners[i], worker, fds[i]);
-        worker->listener_count += worker->listeners[i].is_open;
-        if (error != 0) {
-            mote_worker_dispose(worker);
-            return error;
+        pthread_mutex_destroy(&worker->mailbox_lock);
+        for (size_t i = 0; i < fd_count; i++) {
+            close(fds[i]);
         }
+        return error;
     }
-    return 0;
-fail_server:
-    dispose_memory(worker);
-fail_memory:
-    dispose_loop(worker);
-fail_loop:
-    pthread_mutex_destroy(&worker->mailbox_lock);
+    error = init_listeners(worker, fds, fd_count);
+    if (error != 0) {
+        mote_worker_dispose(worker);
+    }
     return error;
 }
 
 void mote_worker_dispose(struct mote_worker *worker)
 {
+    mote_timer_stop(&worker->wheel, &worker->listeners_retry);
     dispose_loop(worker);
     run_tasks(worker); /* answers that came after the last turn: their calls are over, they only free */
     mote_server_worker_free(worker->server_worker);
@@ -275,10 +321,8 @@ void mote_worker_dispose(struct mote_worker *worker)
     pthread_mutex_destroy(&worker->mailbox_lock);
 }
 
-void *mote_worker_run(void *argument)
+void mote_worker_run(struct mote_worker *worker)
 {
-    struct mote_worker *worker = argument;
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     mote_worker_dispose(worker);
-    return NULL;
 }

@@ -4,7 +4,7 @@
  *
  * A turn of the loop: reads are parsed and answered (replies stay queued in their connections), tasks from other
  * threads run, due timers fire; then, once, before the loop sleeps: connections with output are flushed, and the
- * services' end of turn runs.
+ * services' end of turn runs. Who has more to do than its share of a turn goes on in the next one.
  */
 #ifndef MOTE_NET_WORKER_H
 #define MOTE_NET_WORKER_H
@@ -21,19 +21,17 @@
 #include "net/peers.h"
 #include "net/runtime.h"
 
-#define MOTE_WORKER_SCRATCH   65536u
-#define MOTE_WORKER_POOL_KEEP 1048576u /* bytes of free blocks a worker keeps for the next calls */
+#define MOTE_WORKER_SCRATCH    65536u
+#define MOTE_WORKER_POOL_KEEP  1048576u   /* bytes of free blocks a worker keeps for the next calls */
+#define MOTE_LISTENER_RETRY_NS 100000000u /* a listener that had to stop looks so often whether it may go on */
 
 struct mote_listener {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
+    uv_poll_t poll;
     struct mote_worker *worker;
+    int fd; /* owned */
+    bool is_unix;
     bool is_open;
-    bool waits; /* a connection waits in the queue for room */
+    bool waits; /* for room, or for a descriptor: not polled */
 };
 
 struct mote_worker {
@@ -43,6 +41,7 @@ struct mote_worker {
     uv_loop_t loop;
     uv_async_t wake;
     uv_prepare_t before_sleep;
+    uv_idle_t no_sleep; /* active while somebody goes on in the next turn */
     uv_timer_t timer;
     uint64_t timer_due_ns; /* what `timer` is set to; UINT64_MAX: not set */
     struct mote_mailbox mailbox;
@@ -51,6 +50,7 @@ struct mote_worker {
     struct mote_task *last_task;
     struct mote_timer_wheel wheel;
     struct mote_timer grace;
+    struct mote_timer listeners_retry;
     struct mote_pool *pool;
     struct mote_mem *parent_mem;
     struct mote_mem *mem; /* the pool's */
@@ -70,27 +70,31 @@ struct mote_worker {
     /* Tasks of the runtime itself; posted at most once at a time each. */
     struct mote_task drain_task;
     struct mote_task visit_task;
-    void (*visit)(struct mote_server_worker *worker);
     atomic_bool visit_posted;
 };
 
-/* Everything but the thread: loop, pool, rpc worker, and the listening descriptors `fds`, which it takes on success. */
+/* Everything but the thread: loop, pool, rpc worker, and listeners on the descriptors `fds`, which it takes whatever it
+ * returns. `options` and `peers` are set already. */
 MOTE_MUST_CHECK int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem,
                                      const int *fds, size_t fd_count);
 /* For a worker that never ran. */
 void mote_worker_dispose(struct mote_worker *worker);
-/* The thread: runs until drained. */
-void *mote_worker_run(void *worker);
+/* The thread: runs until drained, then disposes. */
+void mote_worker_run(struct mote_worker *worker);
 /* Any thread. */
 void mote_worker_post(struct mote_worker *worker, struct mote_task *task);
-uint64_t mote_worker_now(const struct mote_worker *worker);
+/* The time, which is also told to rpc: late answers measure by it. */
+uint64_t mote_worker_now(struct mote_worker *worker);
 
 /* --- between the parts of a worker --- */
 
+/* Listens; takes `fd` on success. */
 MOTE_MUST_CHECK int mote_listener_init(struct mote_listener *listener, struct mote_worker *worker, int fd);
-/* A connection ended: one that waits may come in. */
+/* A connection ended, or time has passed: a listener that waits may try again. */
 void mote_listener_resume(struct mote_listener *listener);
 /* Accepts what is queued already, then closes. */
 void mote_listener_drain(struct mote_listener *listener);
+/* Closes at once. */
+void mote_listener_close(struct mote_listener *listener);
 
 #endif
