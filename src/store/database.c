@@ -179,12 +179,12 @@ static int take_lock(struct mote_database *database, char *problem)
         close(lock);
         return result;
     }
-    /* The number is for the message above only: without it, on a full disk, the lock is as good. */
+    /* The number is for the message above only: without it, on a full disk, the lock is as good. Always of the same
+     * length, it replaces the one before it whole. */
     char pid[PID_MAX];
-    int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(lock, 0) != 0 || pwrite(lock, pid, (size_t)length, 0) != length) {
-        (void)ftruncate(lock, 0);
-    }
+    int length = snprintf(pid, sizeof pid, "%-10ld\n", (long)getpid());
+    ssize_t written = pwrite(lock, pid, (size_t)length, 0);
+    (void)written;
     database->lock = lock;
     return 0;
 }

@@ -470,6 +470,61 @@ static void test_turn_is_one_snapshot(void **state)
     assert_string_equal(user.display_name, "x");
 }
 
+enum { THREADS = 4, EACH = 150 };
+
+struct worker {
+    struct fixture fixture;
+    pthread_t thread;
+    uint32_t first;
+    _Atomic uint32_t *answered; /* the last number that anybody was told is stored */
+    unsigned failures;
+};
+
+/* Creates users of its own, and finds the one that another thread was answered about last. */
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    for (uint32_t i = 0; i < EACH; i++) {
+        struct mote_user user;
+        uint32_t other = *worker->answered;
+        if (other != 0 && fixture_get_user(&worker->fixture, other, &user) != 0) {
+            worker->failures++;
+        }
+        if (fixture_create_user(&worker->fixture, worker->first + i, NOW) != 0 ||
+            fixture_get_user(&worker->fixture, worker->first + i, &user) != 0) {
+            worker->failures++;
+        }
+        *worker->answered = worker->first + i;
+        if (i % 5 == 0) {
+            mote_store_session_end_turn(worker->fixture.session);
+        }
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    static struct worker workers[THREADS];
+    static struct listing listing;
+    _Atomic uint32_t answered = 0;
+    struct fixture *fixture = *state;
+    for (uint32_t i = 0; i < THREADS; i++) {
+        workers[i].first = 1000 * (i + 1);
+        workers[i].answered = &answered;
+        workers[i].failures = 0;
+        fixture_share(&workers[i].fixture, fixture);
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (uint32_t i = 0; i < THREADS; i++) {
+        pthread_join(workers[i].thread, NULL);
+        fixture_close_shared(&workers[i].fixture);
+        assert_int_equal(workers[i].failures, 0);
+    }
+    memset(&listing, 0, sizeof listing);
+    list_page(fixture, &listing);
+    assert_int_equal(listing.read.total, THREADS * EACH);
+}
+
 /* A value that mote would never write is not handed on. */
 static void test_foreign_values(void **state)
 {
@@ -542,6 +597,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_last_administrator, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_read_after_write, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_turn_is_one_snapshot, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_foreign_values, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_queue_bound, set_up, tear_down),
     };
