@@ -109,7 +109,7 @@ class Program:
 
 
 def sanitizer_environment():
-    return {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
+    return {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:quarantine_size_mb=2",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
             "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1"}
 
