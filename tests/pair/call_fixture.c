@@ -31,6 +31,12 @@ static const struct mote_method methods[] = {
     {METHOD("Bidi", BIDI, MOTE_CALL_BIDI_STREAM), .handler = handle},
     {METHOD("Small", SMALL, MOTE_CALL_UNARY), .handler = handle, .request_max = 8},
     {METHOD("Absent", ABSENT, MOTE_CALL_UNARY)},
+    {.name = "Large",
+     .path = LARGE,
+     .kind = MOTE_CALL_UNARY,
+     .request = &calculator_v1_AddRequest_type,
+     .response = &calculator_v1_CountResponse_type,
+     .handler = handle},
 };
 const struct mote_service call_fixture_service = {
     .name = "test.v1.Test",

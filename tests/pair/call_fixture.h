@@ -20,6 +20,7 @@
 #define BIDI          "/test.v1.Test/Bidi"
 #define SMALL         "/test.v1.Test/Small"  /* unary; requests of at most 8 bytes */
 #define ABSENT        "/test.v1.Test/Absent" /* unary; without a handler */
+#define LARGE         "/test.v1.Test/Large"  /* unary; responses are CountResponse */
 
 /* What the log has of an answer's first block, behind the stream's number. */
 #define HEADERS     " headers :status=200 content-type=application/grpc"

@@ -684,6 +684,38 @@ static void test_handlers_in_flight(void **state)
     }
 }
 
+/* Let in at HEADERS, when there was room: the bound holds when their bodies come, too. */
+static void test_handlers_started_late(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    assert_int_equal(call_fixture_prepare(&fixture, mote_mem_system()), 0);
+    fixture.handler = call_fixture_hold;
+    fixture.pair.limits.handlers_max = 2;
+    struct mote_rpc_pair *pair = &fixture.pair;
+    assert_int_equal(mote_rpc_pair_connect_raw(pair), 0);
+    struct mote_stream *streams[3];
+    struct mote_call *calls[3];
+    for (size_t i = 0; i < 3; i++) {
+        streams[i] = mote_rpc_pair_request(pair, UNARY, NULL, false);
+    }
+    assert_string_equal(call_fixture_answer(pair), "");
+    for (size_t i = 0; i < 3; i++) {
+        mote_rpc_pair_write(streams[i], TWO_PLUS_40, 9, true);
+        mote_rpc_pair_pump(pair);
+        calls[i] = fixture.call;
+    }
+    assert_int_equal(fixture.handled, 2);
+    assert_contains(mote_rpc_pair_take_log(pair),
+                    "5" HEADERS " grpc-status=8 grpc-message=too many calls in progress\n");
+    for (size_t i = 0; i < 2; i++) {
+        call_fixture_reply_42(calls[i], NULL);
+        mote_call_unref(calls[i]);
+    }
+    mote_rpc_pair_pump(pair);
+    teardown(&fixture);
+}
+
 static void test_streams_in_flight(void **state)
 {
     (void)state;
@@ -731,6 +763,7 @@ int main(void)
         cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_late_answer),
         cmocka_unit_test(test_handlers_in_flight),
+        cmocka_unit_test(test_handlers_started_late),
         cmocka_unit_test(test_streams_in_flight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/element.h"
 #include "pair/call_fixture.h"
 #include "rpc/core.h"
+#include "support/failing_mem.h"
 
 static void teardown(struct call_fixture *fixture)
 {
@@ -170,6 +172,108 @@ static void test_early_answer(void **state)
     teardown(&fixture);
 }
 
+/* Replies around the size of the worker's scratch, and a callback that cannot be encoded. */
+#define PADDING_MAX (2 * MOTE_SERVER_SCRATCH - 1)
+
+static size_t padding;
+
+static bool encode_padding(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    static const uint8_t zeros[PADDING_MAX];
+    (void)argument;
+    return padding <= sizeof zeros && mote_element_encode(stream, field, mote_slice(zeros, padding));
+}
+
+static void reply_large(struct mote_call *call, const void *request)
+{
+    (void)request;
+    const calculator_v1_CountResponse response = {.padding.funcs.encode = encode_padding};
+    mote_call_reply(call, &response);
+}
+
+static void test_reply_sizes(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, reply_large);
+    static const size_t sizes[] = {0, 1, MOTE_SERVER_SCRATCH - 3, MOTE_SERVER_SCRATCH - 2, PADDING_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        padding = sizes[i];
+        assert_contains(call_fixture_whole(pair, LARGE, NULL, TWO_PLUS_40, 9), "trailers grpc-status=0\n");
+        assert_int_equal(fixture.observed.summary.response_bytes, padding + (padding < 128 ? 2 : 3));
+    }
+    padding++;
+    assert_contains(call_fixture_whole(pair, LARGE, NULL, TWO_PLUS_40, 9),
+                    "grpc-status=13 grpc-message=the response cannot be encoded\n");
+    padding = PADDING_MAX;
+    pair->limits.message_send_max = padding + 3;
+    assert_contains(call_fixture_whole(pair, LARGE, NULL, TWO_PLUS_40, 9), "trailers grpc-status=0\n");
+    pair->limits.message_send_max--;
+    assert_contains(call_fixture_whole(pair, LARGE, NULL, TWO_PLUS_40, 9),
+                    "grpc-status=8 grpc-message=response larger than the limit\n");
+    teardown(&fixture);
+}
+
+/* Initial metadata before there is any message, from outside of a pass. */
+static void test_send_headers(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold_stream);
+    assert_string_equal(call_fixture_whole(pair, SERVER_STREAM, NULL, TWO_PLUS_40, 9), "");
+    assert_int_equal(mote_call_add_header(fixture.call, "x-a", mote_slice_text("b")), 0);
+    mote_call_send_headers(fixture.call);
+    mote_call_send_headers(fixture.call);
+    assert_int_equal(pair->server_attentions, 1);
+    assert_string_equal(call_fixture_answer(pair), "1" HEADERS " x-a=b\n");
+    assert_int_equal(mote_call_add_header(fixture.call, "x-a", mote_slice_text("b")), MOTE_ECLOSED);
+    mote_call_fail(fixture.call, MOTE_STATUS_ABORTED, "late");
+    assert_int_equal(pair->server_attentions, 2);
+    assert_string_equal(call_fixture_answer(pair), "1 trailers grpc-status=10 grpc-message=late\n1 closed NO_ERROR\n");
+    assert_int_equal(fixture.cancelled, 0);
+    teardown(&fixture);
+}
+
+static void test_finish_without_message(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold_stream);
+    assert_string_equal(call_fixture_whole(pair, SERVER_STREAM, NULL, TWO_PLUS_40, 9), "");
+    mote_call_finish(fixture.call);
+    assert_string_equal(call_fixture_answer(pair), "1" HEADERS " grpc-status=0\n1 closed NO_ERROR\n");
+    teardown(&fixture);
+}
+
+/* With each allocation of a call failed in turn: an answer, RESOURCE_EXHAUSTED, a reset, or the end of the connection.
+ */
+static void test_without_memory(void **state)
+{
+    (void)state;
+    unsigned answered = 0, exhausted = 0, other = 0;
+    for (size_t fail_at = 1; answered < 3; fail_at++) {
+        struct mote_failing_mem failing;
+        struct call_fixture fixture;
+        mote_failing_mem_init(&failing);
+        assert_int_equal(call_fixture_prepare(&fixture, &failing.mem), 0);
+        fixture.handler = reply_large;
+        padding = PADDING_MAX;
+        assert_int_equal(mote_rpc_pair_connect_raw(&fixture.pair), 0);
+        struct mote_stream *stream = mote_rpc_pair_request(&fixture.pair, LARGE, NULL, false);
+        mote_rpc_pair_write(stream, TWO_PLUS_40, 9, true);
+        mote_failing_mem_arm(&failing, fail_at, false);
+        const char *log = call_fixture_answer(&fixture.pair);
+        answered += strstr(log, "trailers grpc-status=0\n") != NULL;
+        exhausted += strstr(log, HEADERS " grpc-status=8 grpc-message=out of memory\n") != NULL ||
+                     strstr(log, "closed ENHANCE_YOUR_CALM\n") != NULL;
+        other += log[0] == '\0' || strstr(log, "goaway INTERNAL_ERROR") != NULL;
+        assert_int_equal(answered + exhausted + other, fail_at);
+        teardown(&fixture);
+        assert_int_equal(failing.live_count, 0);
+    }
+    assert_true(exhausted >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +283,10 @@ int main(void)
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_large_message),
         cmocka_unit_test(test_early_answer),
+        cmocka_unit_test(test_reply_sizes),
+        cmocka_unit_test(test_send_headers),
+        cmocka_unit_test(test_finish_without_message),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,6 +259,7 @@ static bool run_errands(struct call_fixture *fixture, struct mote_health *health
     bool all_well = true;
     for (size_t i = 0; i < ERRANDS; i++) {
         assert_int_equal(results[i].ended, started[i] == 0 ? 1 : 0);
+        assert_int_not_equal(results[i].status, MOTE_STATUS_UNKNOWN); /* no handler forgets to answer */
         all_well = all_well && started[i] == 0 && results[i].status == expected_status(i);
     }
     return all_well;

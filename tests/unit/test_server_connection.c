@@ -201,6 +201,24 @@ static void test_protocol_error(void **state)
     mote_rpc_pair_dispose(pair);
 }
 
+/* What sending brings about is handled in the send: the stream's end here. */
+static void test_events_of_sending(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
+    start(pair, UNARY);
+    call_fixture_reply_42(fixture.call, NULL);
+    assert_non_null(fixture.call->stream);
+    uint8_t out[1024];
+    size_t length;
+    assert_int_equal(mote_server_connection_send(pair->connection, out, sizeof out, &length, pair->now_ns), 0);
+    assert_true(length != 0);
+    assert_null(fixture.call->stream);
+    mote_call_unref(fixture.call);
+    mote_rpc_pair_dispose(pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_cut_with_entangled_calls),
         cmocka_unit_test(test_stream_ids),
         cmocka_unit_test(test_protocol_error),
+        cmocka_unit_test(test_events_of_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
