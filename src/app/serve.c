@@ -30,6 +30,7 @@
 #define LOOK_NS        ((uint64_t)MOTE_NS_PER_SECOND)       /* between looks at the store's health */
 #define OVERDUE_NS     (30u * (uint64_t)MOTE_NS_PER_SECOND) /* past the grace: something does not end by itself */
 #define REFRESH_MAX    ((int64_t)30 * 86400)                /* seconds: the life of a session */
+#define ECHO_NS        (200u * (uint64_t)MOTE_NS_PER_MS) /* a signal that comes twice: sent to the group, and passed on */
 #define SIGNAL_DRAINED SIGRTMIN
 
 struct process {
@@ -49,6 +50,7 @@ struct process {
     sigset_t signals;
     atomic_bool serving; /* false once the end has begun */
     bool was_healthy;
+    uint64_t end_began_ns;
 };
 
 static int fail(struct process *process, const char *event, const char *problem, enum mote_exit_code code)
@@ -372,7 +374,7 @@ static bool wait_in_shutdown(struct process *process, uint64_t until_ns, bool *d
 {
     for (uint64_t at = now(); at < until_ns && !*drained; at = now()) {
         int number = wait_for_signal(process, until_ns - at);
-        if (is_end(number)) {
+        if (is_end(number) && now() - process->end_began_ns >= ECHO_NS) {
             return false;
         }
         *drained = number == SIGNAL_DRAINED;
@@ -397,6 +399,7 @@ static int shut_down(struct process *process, int number)
              mote_log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
              mote_log_uint("delay_ms", options->shutdown_delay / MOTE_NS_PER_MS),
              mote_log_uint("grace_ms", options->shutdown_grace_period / MOTE_NS_PER_MS));
+    process->end_began_ns = now();
     atomic_store(&process->serving, false);
     change_health(process, false);
     if (!wait_in_shutdown(process, now() + options->shutdown_delay, &drained)) {

@@ -31,12 +31,14 @@ struct mote_connection {
     struct mote_worker *worker;
     struct mote_server_connection_owner owner;
     struct mote_server_connection *server_connection;
-    struct mote_list node;   /* worker->connections */
-    struct mote_list dirty;  /* worker->dirty */
-    struct mote_list paused; /* worker->paused */
-    struct mote_timer timer; /* how long CLOSING and LINGER may take */
+    struct mote_list node;     /* worker->connections */
+    struct mote_list unopened; /* worker->unopened */
+    struct mote_list dirty;    /* worker->dirty */
+    struct mote_list paused;   /* worker->paused */
+    struct mote_timer timer;   /* how long CLOSING and LINGER may take */
     struct mote_peer peer;
     enum state state;
+    bool opened; /* the peer's preface is here */
     bool reading;
     bool writing; /* a uv_write is under way */
 };
@@ -94,6 +96,36 @@ static void pause_reading(struct mote_connection *connection)
     }
 }
 
+/* --- peers that say nothing -------------------------------------------------------------------------------------- */
+
+static void close_now(struct mote_connection *connection);
+
+static void set_opened(struct mote_connection *connection)
+{
+    if (!connection->opened) {
+        connection->opened = true;
+        mote_list_remove(&connection->unopened);
+        connection->worker->unopened_count--;
+    }
+}
+
+/* A client sends its preface at once. Whoever opens many connections and sends nothing loses the oldest for each new
+ * one, and nobody else has to wait for the preface's timeout. */
+static void add_unopened(struct mote_connection *connection)
+{
+    struct mote_worker *worker = connection->worker;
+    if (worker->unopened_count >= worker->unopened_max && !mote_list_is_empty(&worker->unopened)) {
+        struct mote_connection *oldest = MOTE_CONTAINER_OF(worker->unopened.next, struct mote_connection, unopened);
+        mote_log(worker->options->log, MOTE_LOG_WARN, "net", "net.silent_connection_closed",
+                 "too many connections without a preface: the oldest was closed",
+                 mote_log_text("peer", mote_server_connection_peer(oldest->server_connection)));
+        close_now(oldest);
+    }
+    connection->opened = false;
+    mote_list_append(&worker->unopened, &connection->unopened);
+    worker->unopened_count++;
+}
+
 /* --- the end ----------------------------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
@@ -121,6 +153,7 @@ static void close_now(struct mote_connection *connection)
     mote_list_remove(&connection->paused);
     mote_list_remove(&connection->node);
     worker->connection_count--;
+    set_opened(connection);
     mote_peers_release(worker->peers, &connection->peer);
     uv_close(&connection->uv.handle, on_closed);
 }
@@ -300,8 +333,8 @@ static void receive(struct mote_connection *connection, struct mote_slice bytes)
 {
     struct mote_worker *worker = connection->worker;
     int error = mote_server_connection_recv(connection->server_connection, bytes, mote_worker_now(worker));
-    if (!connection->peer.opened && mote_server_connection_is_open(connection->server_connection)) {
-        mote_peers_open(worker->peers, &connection->peer);
+    if (!connection->opened && mote_server_connection_is_open(connection->server_connection)) {
+        set_opened(connection);
     }
     mark_dirty(connection);
     if (error != 0) {
@@ -356,6 +389,8 @@ static struct mote_connection *allocate(struct mote_worker *worker, struct mote_
     connection->worker = worker;
     connection->owner.attention = on_attention;
     connection->peer = accepted->peer;
+    connection->opened = true; /* until it stands in the list of those that are not */
+    mote_list_init(&connection->unopened);
     mote_list_init(&connection->dirty);
     mote_list_init(&connection->paused);
     mote_list_append(&worker->connections, &connection->node);
@@ -400,6 +435,7 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
         close_now(connection);
         return;
     }
+    add_unopened(connection);
     if (worker->draining) {
         mote_server_connection_drain(connection->server_connection, mote_worker_now(worker));
     }

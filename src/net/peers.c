@@ -21,11 +21,11 @@ struct entry {
 
 struct mote_peers {
     struct mote_mem *mem;
-    struct mote_peers_limits limits;
+    uint64_t connections_max;
+    uint64_t per_address_max;
     struct mote_siphash_key hash_key;
     pthread_mutex_t lock;
     uint64_t total;
-    uint64_t unopened;
     size_t used; /* entries that are not empty */
     size_t mask;
     struct entry *entries;
@@ -96,7 +96,7 @@ static int count_address(struct mote_peers *peers, const uint64_t key[2])
         }
     }
     struct entry *entry = &peers->entries[find(peers, key)];
-    if (entry->count == peers->limits.per_address_max) {
+    if (entry->count == peers->per_address_max) {
         return MOTE_ELIMIT;
     }
     peers->used += entry->count == 0;
@@ -142,7 +142,7 @@ static bool make_key(uint64_t key[2], const struct mote_address *address)
     return true;
 }
 
-int mote_peers_new(struct mote_peers **out, struct mote_mem *mem, const struct mote_peers_limits *limits,
+int mote_peers_new(struct mote_peers **out, struct mote_mem *mem, uint64_t connections_max, uint64_t per_address_max,
                    const struct mote_random *random)
 {
     uint8_t seed[16];
@@ -151,7 +151,8 @@ int mote_peers_new(struct mote_peers **out, struct mote_mem *mem, const struct m
         return MOTE_ENOMEM;
     }
     peers->mem = mem;
-    peers->limits = *limits;
+    peers->connections_max = connections_max;
+    peers->per_address_max = per_address_max;
     int error = random->fill(random->context, seed, sizeof seed);
     if (error == 0) {
         peers->hash_key = mote_siphash_key_read(seed);
@@ -169,7 +170,7 @@ int mote_peers_new(struct mote_peers **out, struct mote_mem *mem, const struct m
 void mote_peers_free(struct mote_peers *peers)
 {
     if (peers != NULL) {
-        mote_assert(peers->total == 0 && peers->unopened == 0 && peers->used == 0);
+        mote_assert(peers->total == 0 && peers->used == 0);
         pthread_mutex_destroy(&peers->lock);
         mote_mem_release(peers->mem, peers->entries);
         mote_mem_release(peers->mem, peers);
@@ -180,9 +181,8 @@ int mote_peers_reserve(struct mote_peers *peers, struct mote_peer *peer)
 {
     *peer = (struct mote_peer){.reserved = false};
     pthread_mutex_lock(&peers->lock);
-    if (peers->total < peers->limits.connections_max && peers->unopened < peers->limits.unopened_max) {
+    if (peers->total < peers->connections_max) {
         peers->total++;
-        peers->unopened++;
         peer->reserved = true;
     }
     pthread_mutex_unlock(&peers->lock);
@@ -207,16 +207,6 @@ int mote_peers_identify(struct mote_peers *peers, struct mote_peer *peer, const 
     return error;
 }
 
-void mote_peers_open(struct mote_peers *peers, struct mote_peer *peer)
-{
-    mote_assert(peer->reserved && !peer->opened);
-    peer->opened = true;
-    pthread_mutex_lock(&peers->lock);
-    mote_assert(peers->unopened > 0);
-    peers->unopened--;
-    pthread_mutex_unlock(&peers->lock);
-}
-
 void mote_peers_release(struct mote_peers *peers, struct mote_peer *peer)
 {
     const uint64_t key[2] = {peer->family, peer->address};
@@ -226,7 +216,6 @@ void mote_peers_release(struct mote_peers *peers, struct mote_peer *peer)
     pthread_mutex_lock(&peers->lock);
     mote_assert(peers->total > 0);
     peers->total--;
-    peers->unopened -= !peer->opened;
     if (peer->identified) {
         uncount_address(peers, key);
     }

@@ -134,15 +134,13 @@ static int start_threads(struct mote_runtime *runtime, char problem[MOTE_RUNTIME
 static int start(struct mote_runtime *runtime, char problem[MOTE_RUNTIME_PROBLEM_MAX])
 {
     const struct mote_limits *limits = runtime->options.limits;
-    const struct mote_peers_limits peers_limits = {.connections_max = limits->connections_max,
-                                                   .per_address_max = limits->connections_per_address_max,
-                                                   .unopened_max = limits->connections_unopened_max};
     size_t count = runtime->options.workers;
     runtime->workers = mote_mem_allocate_zeroed(runtime->mem, count * sizeof *runtime->workers);
     if (runtime->workers == NULL) {
         return MOTE_ENOMEM;
     }
-    int error = mote_peers_new(&runtime->peers, runtime->mem, &peers_limits, mote_random_system());
+    int error = mote_peers_new(&runtime->peers, runtime->mem, limits->connections_max,
+                               limits->connections_per_address_max, mote_random_system());
     if (error == 0) {
         error = bind_all(runtime, problem);
     }

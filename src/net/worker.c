@@ -286,6 +286,8 @@ int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, s
     worker->drain_task.run = run_drain;
     worker->visit_task.run = run_visit;
     mote_list_init(&worker->connections);
+    mote_list_init(&worker->unopened);
+    worker->unopened_max = (size_t)(worker->options->limits->connections_unopened_max / worker->options->workers);
     mote_list_init(&worker->dirty);
     mote_list_init(&worker->paused);
     mote_timer_wheel_init(&worker->wheel, uv_hrtime());

@@ -61,6 +61,9 @@ struct mote_worker {
     size_t listener_count;
     struct mote_list connections;
     size_t connection_count;
+    struct mote_list unopened; /* connections without a preface yet, the oldest first */
+    size_t unopened_count;
+    size_t unopened_max;     /* this worker's share */
     struct mote_list dirty;  /* connections with output to flush before the loop sleeps */
     struct mote_list paused; /* connections that had their share of this turn */
     bool draining;
