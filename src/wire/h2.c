@@ -435,8 +435,10 @@ int mote_h2_send(struct mote_h2 *h2, uint8_t *out, size_t capacity, size_t *leng
     if (h2->failed_by_nghttp2 && !h2->killed) {
         const bool internal =
             h2->nghttp2_error == NGHTTP2_INTERNAL_ERROR; /* such as no memory to compress a header block */
-        mote_h2_kill(h2, internal ? MOTE_EINTERNAL : MOTE_EPROTO, (enum mote_h2_error)h2->nghttp2_error,
-                     internal ? "internal error" : "protocol error");
+        /* grpc-go's clients leave with a GOAWAY that names a stream of their own, which nghttp2 does not like (RFC 9113
+         * §6.8 has no such identifiers): a usual end, and nothing to tell anybody. */
+        const char *reason = internal ? "internal error" : h2->left_badly ? NULL : "protocol error";
+        mote_h2_kill(h2, internal ? MOTE_EINTERNAL : MOTE_EPROTO, (enum mote_h2_error)h2->nghttp2_error, reason);
         h2->silent = true; /* its GOAWAY is out */
         mote_h2_bury(h2);
     }

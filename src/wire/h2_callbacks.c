@@ -253,6 +253,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     struct mote_h2 *h2 = user_data;
     (void)session;
     (void)error;
+    h2->left_badly |= frame->hd.type == NGHTTP2_GOAWAY;
     charge(h2, frame->hd.stream_id != 0 ? find(h2, frame->hd.stream_id) : NULL);
     return outcome(h2);
 }

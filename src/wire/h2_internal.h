@@ -171,6 +171,7 @@ struct mote_h2 {
     bool shutdown_due;      /* … and its GOAWAY is not yet submitted */
     bool failed_by_nghttp2; /* it has sent a GOAWAY with an error … */
     uint32_t nghttp2_error; /* … namely this */
+    bool left_badly;        /* the peer's GOAWAY was malformed: it goes in any case */
     bool output_blocked;    /* pending went over output_high and not yet under output_low */
     bool timer_is_short;    /* it runs for a crumb */
 };
