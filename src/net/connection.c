@@ -3,7 +3,7 @@
  * Reading: libuv reads into the worker's one scratch buffer, and rpc consumes all of it before the next read, so an
  * idle connection owns no buffer. Writing: output is pulled into the worker's write scratch and written at once; only
  * what the socket does not take is copied and waits, and nothing more is pulled until it is gone. All replies of one
- * turn leave in one write, before the loop sleeps.
+ * read leave in one write, before the next connection is read; late ones once a turn, before the loop sleeps.
  *
  * The process ignores SIGPIPE: a write to a peer that is gone is an error like any other.
  */
@@ -354,6 +354,10 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     }
     if ((size_t)length == buffer->len && connection->state != STATE_CLOSING) {
         pause_reading(connection); /* more is there, and libuv would go on reading */
+    }
+    /* Answers leave before the next connection is read: what they needed is free again, and still in the cache. */
+    if (!mote_list_is_empty(&connection->dirty)) {
+        mote_connection_flush(&connection->dirty);
     }
 }
 

@@ -2,9 +2,9 @@
 /*
  * One worker: a thread with its own loop, pool, timers, scratch buffers, listeners and connections. Internal to net.
  *
- * A turn of the loop: reads are parsed and answered (replies stay queued in their connections), tasks from other
- * threads run, due timers fire; then, once, before the loop sleeps: connections with output are flushed, and the
- * services' end of turn runs. Who has more to do than its share of a turn goes on in the next one.
+ * A turn of the loop: what was read is parsed and answered, connection by connection, tasks from other threads run, due
+ * timers fire; then, once, before the loop sleeps: connections with late output are flushed, and the services' end of
+ * turn runs. Who has more to do than its share of a turn goes on in the next one.
  */
 #ifndef MOTE_NET_WORKER_H
 #define MOTE_NET_WORKER_H
