@@ -242,7 +242,9 @@ static void run_handler(struct mote_call *call, const void *request)
         mote_call_set_state(call, MOTE_CALL_RUNNING);
     }
     call->entry->method->handler(call, request);
-    if (is_abandoned(call)) {
+    if (call->endless && call->connection->drain >= MOTE_DRAIN_LAST) {
+        mote_call_shut_down(call); /* it came in with the last bytes before the second GOAWAY */
+    } else if (is_abandoned(call)) {
         mote_log(mote_call_worker_of(call)->server->options.log, MOTE_LOG_ERROR, "rpc", "rpc.handler_without_answer",
                  "a handler returned without an answer and without a reference",
                  mote_log_text("method", call->entry->method->path));

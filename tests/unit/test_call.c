@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a call: what may come in place of a good request and what it gets, streams that pause, time,
- * cancellation, and calls that outlive their streams.
+ * The life of a call: what may come in place of a good request and what it gets, streams that pause, cancellation, and
+ * calls that outlive their streams. Deadlines and slowness are in test_call_time.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -432,6 +432,29 @@ static void test_pause(void **state)
     teardown(&fixture);
 }
 
+/* The end that came with the message after which the handler pauses waits with it. */
+static void test_pause_at_end(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, note_messages);
+    for (int late_end = 0; late_end < 2; late_end++) {
+        fixture.got_count = 0;
+        struct mote_stream *stream = mote_rpc_pair_request(pair, BIDI, NULL, false);
+        mote_rpc_pair_message(stream, "\x08\x01", 2, late_end == 0);
+        mote_rpc_pair_pump(pair);
+        if (late_end != 0) {
+            mote_rpc_pair_write(stream, NULL, 0, true);
+        }
+        assert_string_equal(call_fixture_answer(pair), "");
+        assert_int_equal(fixture.got_count, 1);
+        mote_call_resume(fixture.call);
+        assert_contains(call_fixture_answer(pair), "grpc-status=0\n");
+        assert_int_equal(fixture.got_count, 2);
+    }
+    teardown(&fixture);
+}
+
 /* What a client can make us hold while a handler pauses is one window. */
 static void test_pause_is_bounded(void **state)
 {
@@ -458,109 +481,26 @@ static void test_pause_is_bounded(void **state)
     teardown(&fixture);
 }
 
-/* --- time ------------------------------------------------------------------------------------------------------ */
-
-static void test_deadline(void **state)
-{
-    (void)state;
-    struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
-    mote_rpc_pair_write(mote_rpc_pair_request(pair, UNARY, "grpc-timeout: 100m", false), TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pass(pair, 90 * 1000000);
-    assert_string_equal(mote_rpc_pair_take_log(pair), "");
-    mote_rpc_pair_pass(pair, 20 * 1000000);
-    assert_string_equal(mote_rpc_pair_take_log(pair),
-                        "1" HEADERS " grpc-status=4 grpc-message=deadline exceeded\n1 closed NO_ERROR\n");
-    assert_int_equal(fixture.cancelled, 1);
-    assert_int_equal(fixture.cancel_status, MOTE_STATUS_DEADLINE_EXCEEDED);
-    assert_int_equal(pair->server_attentions, 1);
-    /* It still counts until its handler lets go. */
-    assert_int_equal(mote_server_worker_calls(pair->worker), 1);
-    call_fixture_reply_42(fixture.call, NULL);
-    mote_call_unref(fixture.call);
-    assert_int_equal(mote_server_worker_calls(pair->worker), 0);
-    assert_string_equal(call_fixture_answer(pair), "");
-    assert_int_equal(fixture.observed.summary.duration_ns / 1000000, 100);
-    teardown(&fixture);
-}
-
-static void test_deadline_in_stream(void **state)
-{
-    (void)state;
-    struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold_stream);
-    mote_rpc_pair_write(mote_rpc_pair_request(pair, SERVER_STREAM, "grpc-timeout: 1S", false), TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
-    const calculator_v1_AddResponse response = {.sum = 1};
-    assert_int_equal(mote_call_send(fixture.call, &response), 0);
-    mote_rpc_pair_pass(pair, 2 * SECOND);
-    assert_string_equal(mote_rpc_pair_take_log(pair), "1" HEADERS "\n"
-                                                      "1 data 00000000020801\n"
-                                                      "1 trailers grpc-status=4 grpc-message=deadline exceeded\n"
-                                                      "1 closed NO_ERROR\n");
-    assert_int_equal(fixture.cancelled, 1);
-    teardown(&fixture);
-}
-
-/* A unary request that stalls, that trickles, and one that is just fast enough. */
-static void test_slow_requests(void **state)
-{
-    (void)state;
-    struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_reply_42);
-    const struct mote_stream *stalled = mote_rpc_pair_request(pair, UNARY, NULL, false);
-    char expected[160];
-    (void)snprintf(expected, sizeof expected,
-                   "%d" HEADERS " grpc-status=4 grpc-message=the request came too slowly\n%d closed NO_ERROR\n",
-                   stalled->id, stalled->id);
-    mote_rpc_pair_pass(pair, 9900 * 1000000ull);
-    assert_string_equal(mote_rpc_pair_take_log(pair), "");
-    mote_rpc_pair_pass(pair, 200 * 1000000ull);
-    assert_string_equal(mote_rpc_pair_take_log(pair), expected);
-
-    struct mote_stream *trickling = mote_rpc_pair_request(pair, UNARY, NULL, false);
-    mote_rpc_pair_write(trickling, "\0\0\x10\0\0", 5, false);
-    for (int i = 0; i < 99; i++) {
-        mote_rpc_pair_write(trickling, "x", 1, false);
-        mote_rpc_pair_pass(pair, SECOND / 10);
-    }
-    assert_string_equal(mote_rpc_pair_take_log(pair), "");
-    mote_rpc_pair_pass(pair, SECOND / 2);
-    assert_contains(mote_rpc_pair_take_log(pair), "grpc-message=the request came too slowly\n");
-
-    struct mote_stream *steady = mote_rpc_pair_request(pair, UNARY, NULL, false);
-    static const uint8_t part[4200];
-    mote_rpc_pair_write(steady, "\0\0\x10\0\0", 5, false);
-    for (int i = 0; i < 30; i++) {
-        mote_rpc_pair_write(steady, part, sizeof part, false);
-        mote_rpc_pair_pass(pair, SECOND);
-    }
-    assert_string_equal(mote_rpc_pair_take_log(pair), "");
-    mote_rpc_pair_pass(pair, 11 * SECOND);
-    assert_contains(mote_rpc_pair_take_log(pair), "grpc-message=the request came too slowly\n");
-    teardown(&fixture);
-}
-
-static void test_idle_stream(void **state)
+/* It stays one window while the handler takes one message at a time. */
+static void test_pause_again_and_again(void **state)
 {
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, note_messages);
     struct mote_stream *stream = mote_rpc_pair_request(pair, BIDI, NULL, false);
-    mote_rpc_pair_message(stream, "\x08\x02", 2, false);
-    mote_rpc_pair_pass(pair, 200 * SECOND);
-    mote_rpc_pair_message(stream, "\x08\x02", 2, false);
-    mote_rpc_pair_pass(pair, 299 * SECOND);
-    assert_false(mote_call_is_over(fixture.call));
-    /* A handler that pauses is not the client's silence. */
-    mote_rpc_pair_message(stream, "\x08\x01", 2, false);
-    mote_rpc_pair_pass(pair, 700 * SECOND);
-    assert_false(mote_call_is_over(fixture.call));
-    mote_call_resume(fixture.call);
-    mote_rpc_pair_pass(pair, 299 * SECOND);
-    assert_false(mote_call_is_over(fixture.call));
-    mote_rpc_pair_pass(pair, 2 * SECOND);
-    assert_contains(mote_rpc_pair_take_log(pair), "grpc-status=4 grpc-message=the request came too slowly\n");
+    static const uint8_t body[1000] = {0x08, 0x01, 0x7a, 0xe3, 0x07};
+    for (size_t i = 0; i < 500; i++) {
+        mote_rpc_pair_message(stream, body, sizeof body, i == 499);
+    }
+    mote_rpc_pair_pump(pair);
+    for (size_t i = 1; i <= 500; i++) {
+        assert_int_equal(fixture.got_count, i);
+        assert_true(pair->worker->buffered <= 65535);
+        mote_call_resume(fixture.call);
+        mote_rpc_pair_pump(pair);
+    }
+    assert_int_equal(fixture.got_count, 501);
+    assert_contains(call_fixture_answer(pair), "grpc-status=0\n");
     teardown(&fixture);
 }
 
@@ -753,11 +693,9 @@ int main(void)
         cmocka_unit_test(test_buffered_limits),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_pause_at_end),
         cmocka_unit_test(test_pause_is_bounded),
-        cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_deadline_in_stream),
-        cmocka_unit_test(test_slow_requests),
-        cmocka_unit_test(test_idle_stream),
+        cmocka_unit_test(test_pause_again_and_again),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_cancel_before_start),
         cmocka_unit_test(test_connection_lost),

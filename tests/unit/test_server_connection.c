@@ -73,6 +73,8 @@ static void test_drain(void **state)
     assert_int_equal(fixture.cancelled, 1);
     assert_int_equal(fixture.cancel_status, MOTE_STATUS_UNAVAILABLE);
     assert_false(mote_server_connection_is_over(pair->connection));
+    mote_rpc_pair_pass(pair, 6 * SECOND);
+    assert_string_equal(mote_rpc_pair_take_log(pair), "");
     call_fixture_reply_42(held, NULL);
     mote_call_unref(held);
     assert_contains(call_fixture_answer(pair), "3 trailers grpc-status=0\n");
@@ -95,14 +97,51 @@ static void test_drain_without_ack(void **state)
     assert_int_equal(fixture.observed.summary.status, MOTE_STATUS_OK);
     mote_rpc_pair_pass(pair, 4990 * 1000000ull);
     assert_int_equal(fixture.cancelled, 0);
+    const size_t before = pair->server_attentions;
     mote_rpc_pair_pass(pair, 20 * 1000000ull);
     assert_int_equal(fixture.cancelled, 1);
+    assert_true(pair->server_attentions > before);
     pair->reads = true;
     const char *log = call_fixture_answer(pair);
     assert_contains(log, "goaway NO_ERROR 2147483647\n");
     assert_contains(log, "goaway NO_ERROR 3\n");
     assert_true(mote_server_connection_is_over(pair->connection));
     mote_rpc_pair_dispose(pair);
+}
+
+/* A watch that comes in one read with the PING's ACK: before it or behind it, it does not hold the drain. */
+static void test_drain_late_watch(void **state)
+{
+    (void)state;
+    for (int behind = 0; behind < 2; behind++) {
+        struct call_fixture fixture;
+        struct mote_rpc_pair *pair = call_fixture_setup(&fixture, watch);
+        uint8_t bytes[2048];
+        size_t request = 0;
+        size_t farewell = 0;
+        size_t ack = 0;
+        mote_rpc_pair_write(mote_rpc_pair_request(pair, SERVER_STREAM, NULL, false), TWO_PLUS_40, 9, true);
+        assert_int_equal(mote_h2_send(pair->raw, bytes, 1024, &request, pair->now_ns), 0);
+        mote_server_connection_drain(pair->connection, pair->now_ns);
+        uint8_t room[1024];
+        assert_int_equal(mote_server_connection_send(pair->connection, room, 1024, &farewell, pair->now_ns), 0);
+        assert_int_equal(mote_h2_recv(pair->raw, mote_slice(room, farewell), pair->now_ns), 0);
+        struct mote_event event;
+        while (mote_h2_next_event(pair->raw, &event)) {
+            assert_int_equal(event.type, MOTE_EVENT_GOAWAY);
+        }
+        assert_int_equal(mote_h2_send(pair->raw, room, 1024, &ack, pair->now_ns), 0);
+        assert_true(request != 0 && ack != 0);
+        memmove(bytes + (behind != 0 ? ack : 0), bytes, request);
+        memcpy(bytes + (behind != 0 ? 0 : request), room, ack);
+        assert_int_equal(mote_server_connection_recv(pair->connection, mote_slice(bytes, request + ack), pair->now_ns),
+                         0);
+        assert_int_equal(fixture.handled, 1);
+        assert_int_equal(fixture.cancelled, 1);
+        assert_contains(call_fixture_answer(pair), "1" HEADERS " " SHUTTING_DOWN);
+        assert_true(mote_server_connection_is_over(pair->connection));
+        mote_rpc_pair_dispose(pair);
+    }
 }
 
 static void test_cut(void **state)
@@ -120,6 +159,7 @@ static void test_cut(void **state)
     mote_server_connection_cut(pair->connection, pair->now_ns);
     assert_int_equal(fixture.cancelled, 2);
     assert_int_equal(fixture.observed.ended, 3);
+    assert_true(pair->server_attentions > 0);
     const char *log = call_fixture_answer(pair);
     assert_contains(log, "1" HEADERS " " SHUTTING_DOWN);
     assert_contains(log, "3" HEADERS " " SHUTTING_DOWN);
@@ -225,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_drain_idle),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_without_ack),
+        cmocka_unit_test(test_drain_late_watch),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_cut_with_entangled_calls),
         cmocka_unit_test(test_stream_ids),
