@@ -35,14 +35,43 @@ enum mote_field_rule_flag {
     MOTE_FIELD_CALLBACK = 2, /* decoded or encoded by a callback: no bound of its own */
 };
 
+/* When a field is in the encoded message, by what `presence_offset` leads to. */
+enum mote_field_presence {
+    MOTE_PRESENCE_NOT_ZERO, /* of the field itself */
+    MOTE_PRESENCE_ALWAYS,
+    MOTE_PRESENCE_HAS,   /* a bool */
+    MOTE_PRESENCE_WHICH, /* the number of the oneof's member that is set */
+    MOTE_PRESENCE_COUNT, /* of elements */
+    MOTE_PRESENCE_EVERY, /* `max_count` elements */
+};
+
+/* How a value in the struct becomes bytes. */
+enum mote_field_form {
+    MOTE_FORM_OTHER, /* only nanopb can */
+    MOTE_FORM_BOOL,
+    MOTE_FORM_UNSIGNED,
+    MOTE_FORM_SIGNED,
+    MOTE_FORM_ZIGZAG,
+    MOTE_FORM_FIXED,
+    MOTE_FORM_STRING,
+    MOTE_FORM_BYTES,
+    MOTE_FORM_ALL_BYTES, /* of fixed length */
+    MOTE_FORM_MESSAGE,
+};
+
 /* One field of a message, sorted by number in its table. */
 struct mote_field_rule {
     uint32_t number;
-    const char *name;                        /* as in the .proto */
-    uint8_t wire_type;                       /* of enum mote_wire_type */
-    uint8_t flags;                           /* of enum mote_field_rule_flag */
-    uint32_t max_length;                     /* STRING, BYTES: bytes at most, UINT32_MAX = no bound */
-    uint32_t max_count;                      /* REPEATED: elements at most, UINT32_MAX = no bound */
+    uint8_t wire_type;        /* of enum mote_wire_type */
+    uint8_t flags;            /* of enum mote_field_rule_flag */
+    uint8_t presence;         /* of enum mote_field_presence, as all below for fields without a callback */
+    uint8_t form;             /* of enum mote_field_form */
+    uint32_t offset;          /* in the C struct */
+    uint32_t presence_offset; /* in the C struct */
+    uint32_t size;            /* in the C struct: of the field, or of one element */
+    uint32_t max_length;      /* STRING, BYTES: bytes at most, UINT32_MAX = no bound */
+    uint32_t max_count;       /* REPEATED: elements at most, UINT32_MAX = no bound */
+    const char *name;         /* as in the .proto */
     const struct mote_message_type *message; /* MESSAGE: its type */
 };
 

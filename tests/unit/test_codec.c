@@ -466,6 +466,29 @@ static void a_buffers_limit_is_kept(void **state)
     }
 }
 
+/* A buffer that was consumed in part has more room than its limit allows. */
+static void room_over_the_limit_is_not_used(void **state)
+{
+    (void)state;
+    codec_test_v1_Bounded message = full_message();
+    uint8_t out[codec_test_v1_Bounded_size];
+    size_t length = 0;
+    struct mote_buffer buffer;
+    assert_int_equal(mote_codec_encode_into(&codec_test_v1_Bounded_type, &message, out, sizeof(out), &length), 0);
+    mote_buffer_init(&buffer, mote_mem_system(), 2 * length);
+    for (size_t i = 0; i < 2 * length; i++) {
+        assert_int_equal(mote_buffer_append(&buffer, "x", 1), 0);
+    }
+    mote_buffer_consume(&buffer, 1);
+    assert_int_equal(mote_buffer_append(&buffer, "y", 1), 0);
+    assert_true(buffer.capacity - buffer.end > length);
+    assert_int_equal(mote_codec_encode(&codec_test_v1_Bounded_type, &message, &buffer), MOTE_ELIMIT);
+    mote_buffer_consume(&buffer, length);
+    assert_int_equal(mote_codec_encode(&codec_test_v1_Bounded_type, &message, &buffer), 0);
+    assert_int_equal(mote_buffer_length(&buffer), 2 * length);
+    mote_buffer_dispose(&buffer);
+}
+
 static int encode_scenario(struct mote_mem *mem, void *context)
 {
     struct mote_buffer buffer;
@@ -574,6 +597,7 @@ int main(void)
         cmocka_unit_test(a_reply_fits_exactly_or_not),
         cmocka_unit_test(a_buffer_takes_the_same_bytes),
         cmocka_unit_test(a_buffers_limit_is_kept),
+        cmocka_unit_test(room_over_the_limit_is_not_used),
         cmocka_unit_test(running_out_of_memory_is_an_error),
         cmocka_unit_test(an_empty_message_is_no_bytes),
         cmocka_unit_test(what_cannot_be_encoded_is_an_error),
