@@ -6,8 +6,8 @@
  * connection remembers its last whole block as a template and compares pointers, which is all that most fields of most
  * calls cost:
  *   - a block in which every field is the template's is the template (a reference);
- *   - up to MOTE_H2_OVERRIDES_MAX other values (the path, the deadline) make a block derived from it, which holds the
- *     template and these values;
+ *   - up to MOTE_H2_OVERRIDES_MAX other values (the path, the deadline, a content-length) make a block derived from it,
+ *     which holds the template and these values;
  *   - anything else makes a block of its own, and that is the next template.
  * Pointers that are equal are equal strings, because the template keeps its strings alive. A block over a limit, or
  * with a field the client marked as sensitive (RFC 7541 §7.1.3), never becomes a template.
@@ -227,13 +227,14 @@ static struct mote_h2_block *derive(struct mote_h2 *h2, struct mote_h2_block *te
     return block;
 }
 
-/* Another value for a known field of the template; false when that cannot be. */
+/* Another value for a field of the template that is known, or that nobody is told of; false when that cannot be. */
 static bool override(struct mote_h2 *h2, nghttp2_rcbuf *value)
 {
     struct mote_h2_builder *builder = &h2->builder;
     const struct mote_h2_entry *old = builder->next;
     struct mote_h2_block *block = builder->block;
-    if (old->slot >= MOTE_FIELD_OTHER || (block != NULL && block->entry_count == MOTE_H2_OVERRIDES_MAX)) {
+    const bool known = old->slot < MOTE_FIELD_OTHER;
+    if ((!known && old->slot != MOTE_H2_SLOT_NONE) || (block != NULL && block->entry_count == MOTE_H2_OVERRIDES_MAX)) {
         return false;
     }
     if (block == NULL) {
@@ -244,7 +245,7 @@ static bool override(struct mote_h2 *h2, nghttp2_rcbuf *value)
         }
     }
     const struct mote_slice now = slice_of(value);
-    const size_t size = block->fields.list_size - block->fields.known[old->slot].length + now.length;
+    const size_t size = block->fields.list_size - nghttp2_rcbuf_get_buf(old->value).len + now.length;
     if (size > h2->context->limits->metadata_size_soft) {
         return false;
     }
@@ -252,7 +253,9 @@ static bool override(struct mote_h2 *h2, nghttp2_rcbuf *value)
     entry->value = value;
     entry->index = (size_t)(old - builder->template->entries);
     hold(value);
-    block->fields.known[old->slot] = now;
+    if (known) {
+        block->fields.known[old->slot] = now;
+    }
     block->fields.list_size = size;
     builder->next++;
     return true;
