@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import pathlib
+import re
 import sys
 
 TARGETS = {}
@@ -182,6 +183,93 @@ def jwt():
     for part in range(3):
         for other in range(1, minted):
             yield f"part_{part}_of_{other}", jwt_input(0, bytes([0, 4, 0, part, other]), True)
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(name, value):
+    """A field that is not indexed, RFC 7541 §6.2.2."""
+    return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(4, 1, 0)
+REQUEST = b"\x83\x86" + literal(b":path", b"/a.B/C") + literal(b":authority", b"a") + literal(b"te", b"trailers")
+
+
+def h2_input(wire, flags=0, fail_at=0, delay=0, cuts=(), seconds=0):
+    """The format of fuzz_h2_raw.c: flags, failing allocation, delay of answers, reads of two bytes of length each."""
+    reads = [wire[start:end] for start, end in zip([0, *cuts], [*cuts, len(wire)])]
+    top = 0x8000 if seconds else 0
+    return bytes([flags, fail_at, delay]) + b"".join((len(r) | top).to_bytes(2, "big") + r for r in reads)
+
+
+def golden_cases():
+    """The bytes of the cases in tests/golden (its README.md says how they are written)."""
+    for path in sorted((pathlib.Path(__file__).parent.parent / "tests/golden").glob("[a-z]*.md")):
+        for number, part in enumerate(re.findall(r"```bytes\n(.*?)```", path.read_text(), re.S)):
+            wire = b""
+            for line in part.splitlines():
+                word, _, rest = line.partition(" ")
+                if word == "preface":
+                    wire += PREFACE
+                elif word == "request":
+                    wire += frame(1, 4, int(rest), REQUEST)
+                else:
+                    for text, digits in re.findall(r'"([^"]*)"|([0-9a-f]{2,})', line.split("#")[0]):
+                        wire += text.encode() + bytes.fromhex(digits)
+            yield f"{path.stem}_{number}", wire
+
+
+def h2_floods():
+    """Peers that send the same again and again."""
+    def calls(count, *frames):
+        return b"".join(frame(1, 4, 2 * n + 1, REQUEST) + b"".join(f(2 * n + 1) for f in frames) for n in range(count))
+
+    yield "rapid_reset", calls(60, lambda i: frame(3, 0, i, b"\0\0\0\x08"))
+    yield "window_overflow", calls(60, lambda i: frame(8, 0, i, b"\x7f\xff\xff\xff"))
+    yield "initial_window", (frame(4, 0, 0, b"\0\x04\0\0\0\0") + calls(20, lambda i: frame(8, 0, i, b"\x7f\xff\xff\xff")) +
+                             frame(4, 0, 0, b"\0\x04\0\0\0\x01"))
+    yield "bad_trailers", calls(60, lambda i: frame(1, 4, i, literal(b"t", b"v")))
+    yield "many_streams", calls(101)
+    yield "bodies", calls(4, *[lambda i: frame(0, 0, i, b"x" * 200)] * 3, lambda i: frame(0, 1, i))
+    yield "padded", calls(2, *[lambda i: frame(0, 8, i, b"\xff" + b"x" + b"\0" * 255)] * 4)
+    yield "empty_data", calls(1, *[lambda i: frame(0, 0, i)] * 120)
+    yield "pings", frame(6, 0, 0, b"12345678") * 20
+    yield "settings", frame(4, 0, 0, b"\0\x04\0\0\0\x01") * 12
+    yield "unknown", frame(0x42, 0, 0, b"x") * 300
+    yield "priority", frame(2, 0, 1, b"\0\0\0\0\x01") * 200
+    yield "goaway", calls(1, *[lambda i: frame(7, 0, 0, b"\0" * 8)] * 100)
+    yield "continuations", frame(1, 0, 1, b"\x83") + frame(9, 0, 1, b"\x86") * 10
+    yield "hpack_bomb", frame(1, 5, 1, b"\x40\x01x\x7f\x81\x06" + b"v" * 896 + b"\xbe" * 600)
+    yield "field_bomb", frame(1, 5, 1, b"\x90" * 600)
+    yield "window_drip", (frame(4, 0, 0, b"\0\x04\0\0\0\x01") + frame(1, 5, 1, REQUEST) +
+                          frame(8, 0, 1, b"\0\0\0\x01") * 7)
+    same = b"\x83\x86\x44\x06/a.B/C\x41\x01a\x40\x04key1\x03one\x40\x02te\x08trailers"
+    yield "templates", (frame(1, 5, 1, same) + frame(1, 5, 3, b"\x83\x86\xc1\xc0\xbf\xbe") +
+                        frame(1, 5, 5, b"\x83\x86\x04\x06/a.B/D\xc0\xbf\xbe") + frame(1, 5, 7, b"\x83\x86\xc1\xc0\xbe") +
+                        frame(1, 5, 9, b"\x83\x86\xc1\xc0\xbe\xbf") + frame(1, 5, 11, b"\x83\x86\xc1\xc0"))
+
+
+@target
+def h2_raw():
+    cases = [*golden_cases(), *((name, PREFACE + wire) for name, wire in h2_floods())]
+    for number, (name, wire) in enumerate(cases):
+        yield name, h2_input(wire)
+        yield f"{name}_cut", h2_input(wire, 2 << number % 7, 0, number % 8, (len(wire) // 3, len(wire) // 2))
+        yield f"{name}_slow", h2_input(wire, 128 | 2 << number % 6, 0, 1, range(10, min(len(wire), 400), 10), 1)
+        yield f"{name}_no_memory", h2_input(wire, 0, 20 + number)
+    for fail_at in range(1, 120, 3):
+        yield f"no_memory_{fail_at}", h2_input(dict(cases)["templates"], 0, fail_at)
+    answers = (frame(4, 0, 0) + frame(4, 1, 0) + frame(1, 4, 1, b"\x88") + frame(0, 0, 1, b"hello") +
+               frame(1, 5, 1, literal(b"grpc-status", b"0")) + frame(1, 5, 3, b"\x8d"))
+    yield "client", h2_input(answers, 1)
+    yield "client_cut", h2_input(answers, 1, 0, 0, (1, 20, 33))
+    yield "client_informational", h2_input(frame(4, 0, 0) + frame(1, 4, 1, b"\x08\x03100") + frame(1, 5, 1, b"\x88"), 1)
+    yield "client_goaway", h2_input(frame(4, 0, 0) + frame(7, 0, 0, b"\0\0\0\x01\0\0\0\0"), 1)
+    yield "client_reset", h2_input(frame(4, 0, 0) + frame(3, 0, 1, b"\0\0\0\x07") + frame(3, 0, 3, b"\0\0\0\0"), 1)
+    yield "client_pushed", h2_input(frame(4, 0, 0) + frame(5, 4, 1, b"\0\0\0\x02\x82\x86\x84\x41\x01a"), 1)
 
 
 def main():
