@@ -183,10 +183,10 @@ static bool read_in(const char *root, const char *folder, const char *name, char
 
 static uint64_t percent_of(uint64_t quota, uint64_t period)
 {
-    if (period == 0 || quota > UINT64_MAX / 100) {
+    if (period == 0 || quota > UINT64_MAX / 200 || period > UINT64_MAX / 2) {
         return UINT64_MAX;
     }
-    return quota * 100 / period;
+    return (quota * 100 + period - 1) / period;
 }
 
 static uint64_t cpu_of_v2(const char *root, const char *folder)

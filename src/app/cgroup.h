@@ -11,7 +11,7 @@
 
 /* `root` is "" for the real system; tests give a folder with files like those of /proc and /sys. */
 
-/* Processors, in hundredths, that the quota allows; UINT64_MAX without a quota. */
+/* Processors, in hundredths, rounded up, that the quota allows; UINT64_MAX without a quota. */
 uint64_t mote_cgroup_cpu_percent(const char *root);
 /* Bytes; UINT64_MAX without a limit. */
 uint64_t mote_cgroup_memory_limit(const char *root);

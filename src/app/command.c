@@ -184,9 +184,11 @@ bool mote_command_parse_timeout(uint64_t *out_ns, const char *text)
 int mote_command_read_secret(int fd, const char *what, char *out, size_t size)
 {
     size_t length = 0;
-    for (;;) {
-        /* One byte more than there may be is room for the line end, and shows what is too long. */
-        ssize_t got = read(fd, out + length, size - length);
+    ssize_t got = 1;
+    char beyond; /* there is something when the secret and a line end do not fill it all */
+    while (got != 0) {
+        bool full = length == size;
+        got = read(fd, full ? &beyond : out + length, full ? 1 : size - length);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -194,17 +196,14 @@ int mote_command_read_secret(int fd, const char *what, char *out, size_t size)
             fprintf(stderr, "mote: cannot read %s: %s\n", what, strerror(errno));
             return -1;
         }
-        if (got == 0) {
+        if (got > 0 && full) {
             break;
         }
         length += (size_t)got;
-        if (length == size) {
-            if (out[length - 1] == '\n') {
-                break;
-            }
-            fprintf(stderr, "mote: %s is longer than %zu bytes\n", what, size - 1);
-            return -1;
-        }
+    }
+    if (got > 0 || (length == size && out[size - 1] != '\n')) {
+        fprintf(stderr, "mote: %s is longer than %zu bytes\n", what, size - 1);
+        return -1;
     }
     length -= length > 0 && out[length - 1] == '\n';
     out[length] = '\0';

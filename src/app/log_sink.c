@@ -38,8 +38,9 @@ struct mote_log_sink {
     pthread_cond_t filled;  /* the writer waits for it */
     pthread_cond_t emptied; /* close waits for it */
     bool closing;
-    bool writing;  /* the writer has a line in hand */
-    bool sleeping; /* the writer waits */
+    bool abandoned; /* the thread frees it */
+    bool writing;   /* the writer has a line in hand */
+    bool sleeping;  /* the writer waits */
     uint64_t dropped;
     uint64_t dropped_told;
     size_t head; /* of the oldest line: its length in two bytes, then its bytes */
@@ -207,6 +208,14 @@ static size_t next_line(struct mote_log_sink *sink, char line[MOTE_LOG_LINE_MAX]
     return pop(sink, line);
 }
 
+static void free_sink(struct mote_log_sink *sink)
+{
+    pthread_cond_destroy(&sink->emptied);
+    pthread_cond_destroy(&sink->filled);
+    pthread_mutex_destroy(&sink->lock);
+    mote_mem_release(mote_mem_system(), sink);
+}
+
 static void *run_writer(void *argument)
 {
     struct mote_log_sink *sink = argument;
@@ -224,7 +233,11 @@ static void *run_writer(void *argument)
             sink->dropped_told = sink->dropped; /* who could read that? */
         }
     }
+    bool abandoned = sink->abandoned;
     pthread_mutex_unlock(&sink->lock);
+    if (abandoned) {
+        free_sink(sink);
+    }
     return NULL;
 }
 
@@ -244,10 +257,11 @@ static int start_writer(struct mote_log_sink *sink)
 
 int mote_log_sink_open(struct mote_log_sink **out, const struct mote_log_sink_options *options)
 {
-    struct mote_log_sink *sink = mote_mem_allocate_zeroed(mote_mem_system(), sizeof *sink);
+    struct mote_log_sink *sink = mote_mem_allocate(mote_mem_system(), sizeof *sink);
     if (sink == NULL) {
         return MOTE_ENOMEM;
     }
+    memset(sink, 0, offsetof(struct mote_log_sink, ring)); /* pages of the ring cost nothing before they are used */
     sink->options = *options;
     sink->log.write = write_record;
     atomic_init(&sink->log.level, options->level);
@@ -280,16 +294,15 @@ void mote_log_sink_close(struct mote_log_sink *sink, uint64_t patience_ns)
     while (waited == 0 && (sink->length > 0 || sink->writing || sink->dropped != sink->dropped_told)) {
         waited = pthread_cond_timedwait(&sink->emptied, &sink->lock, &until);
     }
+    sink->abandoned = waited != 0;
+    pthread_t thread = sink->thread;
     pthread_mutex_unlock(&sink->lock);
     if (waited != 0) {
-        pthread_detach(sink->thread);
+        pthread_detach(thread);
         return;
     }
-    pthread_join(sink->thread, NULL);
-    pthread_cond_destroy(&sink->emptied);
-    pthread_cond_destroy(&sink->filled);
-    pthread_mutex_destroy(&sink->lock);
-    mote_mem_release(mote_mem_system(), sink);
+    pthread_join(thread, NULL);
+    free_sink(sink);
 }
 
 struct mote_log *mote_log_sink_log(struct mote_log_sink *sink)

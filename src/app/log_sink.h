@@ -36,7 +36,7 @@ struct mote_log_sink_options {
 /* Starts the thread. MOTE_ENOMEM, MOTE_EAGAIN when the system gives no thread. */
 MOTE_MUST_CHECK int mote_log_sink_open(struct mote_log_sink **out, const struct mote_log_sink_options *options);
 /* Writes what is in the ring, for at most `patience_ns`, and ends the thread. When the descriptor takes nothing until
- * then, the thread and its memory are left to the end of the process, which must be near. NULL is fine. */
+ * then, the thread is left behind, and frees the sink if it ever comes to the end. NULL is fine. */
 void mote_log_sink_close(struct mote_log_sink *sink, uint64_t patience_ns);
 /* The sink as a log; valid until close. */
 struct mote_log *mote_log_sink_log(struct mote_log_sink *sink);

@@ -89,7 +89,9 @@ static void gather_flags(struct loader *loader)
         bool is_bool = false;
         struct given *given = find_flag(loader, flag, length, &is_bool);
         if (given == NULL) {
-            mote_option_report_tell(loader->report, MOTE_OPTION_MISUSE, flag,
+            char name[MOTE_OPTION_FLAG_MAX]; /* without what stands behind it: it may be a secret */
+            snprintf(name, sizeof name, "%.*s", (int)length, flag);
+            mote_option_report_tell(loader->report, MOTE_OPTION_MISUSE, name,
                                     strncmp(flag, "--", 2) == 0 ? "there is no such flag" : "unexpected argument");
             return; /* what follows may be its value */
         }
@@ -120,7 +122,8 @@ static bool is_platform_path(const struct loader *loader, const char *path)
     }
     for (char **entry = loader->sources->environment; *entry != NULL; entry++) {
         const char *folder = value_of(*entry, "CREDENTIALS_DIRECTORY", "");
-        if (folder != NULL && folder[0] == '/' && strncmp(path, folder, strlen(folder)) == 0) {
+        size_t length = folder != NULL ? strlen(folder) : 0;
+        if (length > 0 && strncmp(path, folder, length) == 0 && path[length] == '/') {
             return true;
         }
     }
