@@ -52,7 +52,7 @@ void user_v1_user_service_get_user(struct mote_call *call, const user_v1_GetUser
         return;
     }
     operation->call = call;
-    operation->read.key = MOTE_STORE_BY_ID;
+    operation->read.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
     operation->read.done = get_done;
     mote_call_ref(call);
     mote_store_get_user(mote_services_worker_of(call)->session, &operation->read);

@@ -127,7 +127,7 @@ static void validate(struct mote_call *call, const auth_v1_ValidateTokenRequest 
         return;
     }
     operation->call = call;
-    operation->read.key = MOTE_STORE_BY_ID;
+    operation->read.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
     operation->read.done = user_read;
     memcpy(operation->read.id, identity->user_id, sizeof operation->read.id);
     mote_call_ref(call);

@@ -95,19 +95,19 @@ static int check_id(const struct apply *apply, const struct mote_user *user)
 static int insert_user(const struct apply *apply, const struct mote_user *user)
 {
     sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_INSERT_USER);
-    mote_sqlite_bind_bytes(statement, 1, user->id, sizeof user->id);
-    mote_sqlite_bind_text(statement, 2, user->username);
-    mote_sqlite_bind_text(statement, 3, user->email);
-    mote_sqlite_bind_text(statement, 4, user->display_name);
-    mote_sqlite_bind_int(statement, 5, user->roles);
-    mote_sqlite_bind_int(statement, 6, user->state);
-    mote_sqlite_bind_int(statement, 7, user->email_verified);
-    mote_sqlite_bind_int(statement, 8, user->password_change_required);
-    mote_sqlite_bind_int(statement, 9, user->create_time);
-    mote_sqlite_bind_int(statement, 10, user->update_time);
-    mote_sqlite_bind_int(statement, 11, user->last_login_time);
-    mote_sqlite_bind_int(statement, 12, (int64_t)user->epoch);
-    mote_sqlite_bind_int(statement, 13, (int64_t)user->version);
+    mote_sqlite_bind_text(statement, 1, user->username);
+    mote_sqlite_bind_text(statement, 2, user->email);
+    mote_sqlite_bind_text(statement, 3, user->display_name);
+    mote_sqlite_bind_int(statement, 4, user->roles);
+    mote_sqlite_bind_int(statement, 5, user->state);
+    mote_sqlite_bind_int(statement, 6, user->email_verified);
+    mote_sqlite_bind_int(statement, 7, user->password_change_required);
+    mote_sqlite_bind_int(statement, 8, user->create_time);
+    mote_sqlite_bind_int(statement, 9, user->update_time);
+    mote_sqlite_bind_int(statement, 10, user->last_login_time);
+    mote_sqlite_bind_int(statement, 11, (int64_t)user->epoch);
+    mote_sqlite_bind_int(statement, 12, (int64_t)user->version);
+    mote_sqlite_bind_bytes(statement, 13, user->id, sizeof user->id);
     mote_sqlite_bind_text(statement, 14, user->password_hash);
     return mote_sqlite_run(statement);
 }

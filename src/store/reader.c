@@ -80,6 +80,11 @@ int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user 
         statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_GET_USER_BY_ID);
         mote_sqlite_bind_bytes(statement, 1, read->id, sizeof read->id);
         break;
+    case MOTE_STORE_BY_ID_WITHOUT_HASH:
+        statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_SHOW_USER_BY_ID);
+        mote_sqlite_bind_bytes(statement, 1, read->id, sizeof read->id);
+        memcpy(read->user.id, read->id, sizeof read->user.id);
+        break;
     case MOTE_STORE_BY_USERNAME:
         statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_GET_USER_BY_USERNAME);
         mote_sqlite_bind_text(statement, 1, read->text);
@@ -138,7 +143,7 @@ static int list_rows(struct mote_reader *reader, struct mote_store_list_users *r
             result = 0;
             break;
         }
-        result = mote_sqlite_column_user(statement, &user, false);
+        result = mote_sqlite_column_user(statement, &user);
         if (result == 0) {
             rows++;
             read->row(read, &user);

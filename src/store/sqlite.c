@@ -10,10 +10,13 @@
 #include <pthread.h>
 #include <string.h>
 
-#define READER_BUSY_MS   50  /* an event loop waits at most that long for another program's lock */
-#define WRITER_BUSY_MS   250 /* the writer has its own thread */
-#define PAGE_CACHE_KIB   256
-#define COLUMNS_OF_USERS 14
+#define READER_BUSY_MS 50  /* an event loop waits at most that long for another program's lock */
+#define WRITER_BUSY_MS 250 /* the writer has its own thread */
+#define PAGE_CACHE_KIB 256
+
+/* Of the statements that read users, where they have them. */
+#define COLUMN_OF_ID   12
+#define COLUMN_OF_HASH 13
 
 static void set_up_once(void)
 {
@@ -245,45 +248,45 @@ int mote_sqlite_column_text(sqlite3_stmt *statement, int column, char *out, size
     return 0;
 }
 
-static int column_user_texts(sqlite3_stmt *statement, struct mote_user *user, bool hash)
+static int column_user_texts(sqlite3_stmt *statement, struct mote_user *user)
 {
+    int columns = sqlite3_column_count(statement);
+    int result = mote_sqlite_column_text(statement, 0, user->username, sizeof user->username);
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 1, user->email, sizeof user->email);
+    }
+    if (result == 0) {
+        result = mote_sqlite_column_text(statement, 2, user->display_name, sizeof user->display_name);
+    }
+    if (result == 0 && columns > COLUMN_OF_ID) {
+        result = mote_sqlite_column_bytes(statement, COLUMN_OF_ID, user->id, sizeof user->id);
+    }
     user->password_hash[0] = '\0';
-    int result = mote_sqlite_column_bytes(statement, 0, user->id, sizeof user->id);
-    if (result == 0) {
-        result = mote_sqlite_column_text(statement, 1, user->username, sizeof user->username);
-    }
-    if (result == 0) {
-        result = mote_sqlite_column_text(statement, 2, user->email, sizeof user->email);
-    }
-    if (result == 0) {
-        result = mote_sqlite_column_text(statement, 3, user->display_name, sizeof user->display_name);
-    }
-    if (result == 0 && hash) {
-        result =
-            mote_sqlite_column_text(statement, COLUMNS_OF_USERS - 1, user->password_hash, sizeof user->password_hash);
+    if (result == 0 && columns > COLUMN_OF_HASH) {
+        result = mote_sqlite_column_text(statement, COLUMN_OF_HASH, user->password_hash, sizeof user->password_hash);
     }
     return result;
 }
 
-int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user, bool hash)
+int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user)
 {
-    int result = column_user_texts(statement, user, hash);
+    int result = column_user_texts(statement, user);
     if (result != 0) {
         return result;
     }
-    int64_t state = sqlite3_column_int64(statement, 5);
+    int64_t state = sqlite3_column_int64(statement, 4);
     if (state != MOTE_USER_ACTIVE && state != MOTE_USER_DISABLED) {
         return MOTE_ECORRUPT;
     }
-    user->roles = (uint32_t)sqlite3_column_int64(statement, 4);
+    user->roles = (uint32_t)sqlite3_column_int64(statement, 3);
     user->state = (enum mote_user_state)state;
-    user->email_verified = sqlite3_column_int(statement, 6) != 0;
-    user->password_change_required = sqlite3_column_int(statement, 7) != 0;
-    user->create_time = sqlite3_column_int64(statement, 8);
-    user->update_time = sqlite3_column_int64(statement, 9);
-    user->last_login_time = sqlite3_column_int64(statement, 10);
-    user->epoch = (uint64_t)sqlite3_column_int64(statement, 11);
-    user->version = (uint64_t)sqlite3_column_int64(statement, 12);
+    user->email_verified = sqlite3_column_int(statement, 5) != 0;
+    user->password_change_required = sqlite3_column_int(statement, 6) != 0;
+    user->create_time = sqlite3_column_int64(statement, 7);
+    user->update_time = sqlite3_column_int64(statement, 8);
+    user->last_login_time = sqlite3_column_int64(statement, 9);
+    user->epoch = (uint64_t)sqlite3_column_int64(statement, 10);
+    user->version = (uint64_t)sqlite3_column_int64(statement, 11);
     return 0;
 }
 
@@ -291,7 +294,7 @@ int mote_sqlite_get_user(sqlite3_stmt *statement, struct mote_user *user)
 {
     int result = mote_sqlite_step(statement);
     if (result == 1) {
-        result = mote_sqlite_column_user(statement, user, true);
+        result = mote_sqlite_column_user(statement, user);
     } else if (result == 0) {
         result = MOTE_ENOTFOUND;
     }

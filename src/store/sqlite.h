@@ -52,8 +52,9 @@ MOTE_MUST_CHECK int mote_sqlite_run(sqlite3_stmt *statement);
 /* Columns of the present row. MOTE_ECORRUPT when the value does not fit: it was not mote that wrote it. */
 MOTE_MUST_CHECK int mote_sqlite_column_bytes(sqlite3_stmt *statement, int column, uint8_t *out, size_t length);
 MOTE_MUST_CHECK int mote_sqlite_column_text(sqlite3_stmt *statement, int column, char *out, size_t size);
-/* Of the GET_USER and LIST statements; `hash` false leaves password_hash empty. */
-MOTE_MUST_CHECK int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user, bool hash);
+/* Of the statements that read users. What a statement does not select stays as it is (id) or becomes empty
+ * (password_hash). */
+MOTE_MUST_CHECK int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user);
 
 /* Finds one row by its key and resets the statement: 0, MOTE_ENOTFOUND or another error. */
 MOTE_MUST_CHECK int mote_sqlite_get_user(sqlite3_stmt *statement, struct mote_user *user);

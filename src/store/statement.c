@@ -5,10 +5,13 @@
  */
 #include "store/statement.h"
 
-/* In the order that mote_sqlite_column_user reads. */
+/* In the order that mote_sqlite_column_user reads: what every reading of a user has, then what only some have, because
+ * each column costs and because a password hash is best where it is needed only. */
 #define USER_COLUMNS                                                                                                   \
-    "id, username, email, display_name, roles, state, email_verified, password_change_required, create_time, "         \
-    "update_time, last_login_time, epoch, version, password_hash"
+    "username, email, display_name, roles, state, email_verified, password_change_required, create_time, "             \
+    "update_time, last_login_time, epoch, version"
+#define LISTED_COLUMNS USER_COLUMNS ", id"
+#define ALL_COLUMNS    LISTED_COLUMNS ", password_hash"
 
 #define READER MOTE_STATEMENT_OF_READER
 #define WRITER MOTE_STATEMENT_OF_WRITER
@@ -21,19 +24,20 @@ static const struct {
     [MOTE_STATEMENT_BEGIN_IMMEDIATE] = {WRITER, "BEGIN IMMEDIATE"},
     [MOTE_STATEMENT_COMMIT] = {READER | WRITER, "COMMIT"},
     [MOTE_STATEMENT_ROLLBACK] = {READER | WRITER, "ROLLBACK"},
-    [MOTE_STATEMENT_GET_USER_BY_ID] = {READER | WRITER, "SELECT " USER_COLUMNS " FROM users WHERE id = ?1"},
-    [MOTE_STATEMENT_GET_USER_BY_USERNAME] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE username = ?1"},
-    [MOTE_STATEMENT_GET_USER_BY_EMAIL] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE email = ?1 COLLATE NOCASE "
+    [MOTE_STATEMENT_GET_USER_BY_ID] = {READER | WRITER, "SELECT " ALL_COLUMNS " FROM users WHERE id = ?1"},
+    [MOTE_STATEMENT_SHOW_USER_BY_ID] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE id = ?1"},
+    [MOTE_STATEMENT_GET_USER_BY_USERNAME] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE username = ?1"},
+    [MOTE_STATEMENT_GET_USER_BY_EMAIL] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE email = ?1 COLLATE NOCASE "
                                                   "AND email <> ''"},
-    [MOTE_STATEMENT_LIST_BY_CREATE_TIME] = {READER, "SELECT " USER_COLUMNS " FROM users "
+    [MOTE_STATEMENT_LIST_BY_CREATE_TIME] = {READER, "SELECT " LISTED_COLUMNS " FROM users "
                                                     "WHERE (create_time, id) > (?1, ?2) "
                                                     "ORDER BY create_time, id LIMIT ?3"},
-    [MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING] = {READER, "SELECT " USER_COLUMNS " FROM users "
+    [MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING] = {READER, "SELECT " LISTED_COLUMNS " FROM users "
                                                                "WHERE (create_time, id) < (?1, ?2) "
                                                                "ORDER BY create_time DESC, id DESC LIMIT ?3"},
-    [MOTE_STATEMENT_LIST_BY_USERNAME] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE username > ?1 "
+    [MOTE_STATEMENT_LIST_BY_USERNAME] = {READER, "SELECT " LISTED_COLUMNS " FROM users WHERE username > ?1 "
                                                  "ORDER BY username LIMIT ?3"},
-    [MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE username < ?1 "
+    [MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING] = {READER, "SELECT " LISTED_COLUMNS " FROM users WHERE username < ?1 "
                                                             "ORDER BY username DESC LIMIT ?3"},
     [MOTE_STATEMENT_COUNT_USERS] = {READER, "SELECT value FROM counters WHERE name = 'users'"},
     [MOTE_STATEMENT_GET_SESSION] = {READER | WRITER, "SELECT id, user_id, create_time, last_use_time, expire_time, "
@@ -49,7 +53,7 @@ static const struct {
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "
                                             "AND id <> ?2"},
-    [MOTE_STATEMENT_INSERT_USER] = {WRITER, "INSERT INTO users (" USER_COLUMNS ") "
+    [MOTE_STATEMENT_INSERT_USER] = {WRITER, "INSERT INTO users (" ALL_COLUMNS ") "
                                             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
     [MOTE_STATEMENT_UPDATE_USER] = {WRITER, "UPDATE users SET username = ?2, email = ?3, display_name = ?4, "
                                             "roles = ?5, email_verified = ?6, update_time = ?7, version = ?8, "

@@ -79,6 +79,7 @@ void mote_store_session_end_turn(struct mote_store_session *session);
 
 enum mote_store_user_key {
     MOTE_STORE_BY_ID,
+    MOTE_STORE_BY_ID_WITHOUT_HASH, /* cheaper: for who only shows the user or looks whether it is there */
     MOTE_STORE_BY_USERNAME,
     MOTE_STORE_BY_EMAIL,
 };

@@ -108,6 +108,39 @@ static void test_longest_values(void **state)
     assert_int_equal(find_user(fixture, MOTE_STORE_BY_EMAIL, create.user.email, &user), 0);
 }
 
+/* Without the hash, all else is the same. */
+static void test_get_without_hash(void **state)
+{
+    struct fixture *fixture = *state;
+    struct find find = {.read = {.key = MOTE_STORE_BY_ID_WITHOUT_HASH, .done = found}, .result = 1};
+    struct mote_store_create_user create = {.taken = MOTE_STORE_TAKEN_NONE};
+    struct mote_user *user = &find.read.user;
+    struct mote_user whole;
+    fixture_id(find.read.id, 'u', 7);
+    mote_store_get_user(fixture->session, &find.read);
+    assert_int_equal(find.result, MOTE_ENOTFOUND);
+    fixture_user(&create.user, 7);
+    create.user.roles = 6;
+    create.user.state = MOTE_USER_DISABLED;
+    create.user.password_change_required = true;
+    assert_int_equal(fixture_write(fixture, &create.write, MOTE_STORE_CREATE_USER, NOW), 0);
+    assert_int_equal(fixture_get_user(fixture, 7, &whole), 0);
+    memset(user, 0x7f, sizeof *user);
+    mote_store_get_user(fixture->session, &find.read);
+    assert_int_equal(find.result, 0);
+    assert_string_not_equal(whole.password_hash, "");
+    assert_string_equal(user->password_hash, "");
+    assert_memory_equal(user->id, whole.id, sizeof user->id);
+    assert_string_equal(user->username, whole.username);
+    assert_string_equal(user->email, whole.email);
+    assert_string_equal(user->display_name, whole.display_name);
+    assert_true(user->roles == whole.roles && user->state == whole.state && user->epoch == whole.epoch);
+    assert_true(user->email_verified == whole.email_verified && user->version == whole.version);
+    assert_true(user->password_change_required == whole.password_change_required);
+    assert_true(user->create_time == whole.create_time && user->update_time == whole.update_time);
+    assert_true(user->last_login_time == whole.last_login_time);
+}
+
 static void test_find(void **state)
 {
     struct fixture *fixture = *state;
@@ -586,6 +619,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_create_and_get, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_longest_values, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_get_without_hash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_find, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_taken_within_a_group, set_up, tear_down),
