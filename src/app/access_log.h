@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "app/options.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "rpc/server.h"
 
@@ -19,7 +20,8 @@
 #define MOTE_ACCESS_LOG_AGENT_MAX 128u
 
 struct mote_access_log {
-    struct mote_log *log; /* borrowed until the server is gone */
+    struct mote_log *log; /* borrowed until the server is gone, as is the clock */
+    const struct mote_clock *clock;
     enum mote_log_access policy;
     uint64_t sample_ok; /* one of so many */
     bool user_id;

@@ -177,6 +177,7 @@ static void fill_services(struct process *process)
         .is_serving_context = process,
     };
     process->access_log.log = process->log;
+    process->access_log.clock = mote_clock_system();
     process->access_log.policy = (enum mote_log_access)options->log_access;
     process->access_log.sample_ok = options->log_sample_ok;
     process->access_log.user_id = options->log_user_id;
@@ -239,7 +240,8 @@ static int set_health(struct process *process, bool serving)
 static void change_health(struct process *process, bool serving)
 {
     if (serving != process->was_healthy) {
-        mote_log(process->log, serving ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", "health.changed", "health changed",
+        bool is_news = !serving && atomic_load(&process->serving); /* and not the end, which was told */
+        mote_log(process->log, is_news ? MOTE_LOG_WARN : MOTE_LOG_INFO, "app", "health.changed", "health changed",
                  mote_log_bool("serving", serving));
         (void)!set_health(process, serving);
         mote_runtime_visit(process->runtime);

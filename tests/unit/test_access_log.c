@@ -119,9 +119,19 @@ struct fixture {
     struct mote_interceptor authentication;
     struct mote_health *health;
     struct mote_rpc_pair pair;
+    struct mote_clock clock;
 };
 
 static const struct mote_identity caller = {.user_id = {0x01, 0x9a, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
+
+/* The clock of the machine is this much further than the pass that answers. */
+#define INSIDE_PASS_NS 250000u
+
+static uint64_t later(void *context)
+{
+    const struct mote_rpc_pair *pair = context;
+    return pair->now_ns + INSIDE_PASS_NS;
+}
 
 static void authenticate(void *context, struct mote_call *call)
 {
@@ -135,8 +145,12 @@ static void start(struct fixture *fixture, bool user_id)
     static const struct mote_access_row access[] = {{"/grpc.health.v1.Health/*", MOTE_ACCESS_USER}};
     memset(fixture, 0, sizeof *fixture);
     fixture->capture.log.write = keep;
-    fixture->access_log = (struct mote_access_log){
-        .log = &fixture->capture.log, .policy = MOTE_LOG_ACCESS_ALL, .sample_ok = 1, .user_id = user_id};
+    fixture->clock = (struct mote_clock){.monotonic_ns = later, .context = &fixture->pair};
+    fixture->access_log = (struct mote_access_log){.log = &fixture->capture.log,
+                                                   .clock = &fixture->clock,
+                                                   .policy = MOTE_LOG_ACCESS_ALL,
+                                                   .sample_ok = 1,
+                                                   .user_id = user_id};
     struct mote_server_options options = {.access = access, .access_count = COUNT(access)};
     options.stages[MOTE_STAGE_LOG] = mote_access_log_stage(&fixture->access_log);
     options.stages[MOTE_STAGE_AUTHENTICATION] = (struct mote_interceptor){.start = authenticate};
@@ -175,7 +189,7 @@ static void test_a_line(void **state)
     assert_int_equal(fixture.capture.lines, 1);
     assert_int_equal(fixture.capture.level, MOTE_LOG_INFO);
     assert_true(has(&fixture, "rpc_service=grpc.health.v1.Health rpc_method=Check rpc_type=unary grpc_code=OK "
-                              "grpc_code_num=0 duration_us=0 "));
+                              "grpc_code_num=0 duration_us=250 "));
     assert_true(has(&fixture, "user_agent=probe/1 req_bytes=0 resp_bytes=2 req_msgs=1 resp_msgs=1 "));
     assert_true(has(&fixture, "deadline_us=2000000 "));
     assert_true(has(&fixture, " peer="));
