@@ -256,15 +256,16 @@ static int write_out(struct mote_connection *connection, uint8_t *bytes, size_t 
 static int pull_and_write(struct mote_connection *connection)
 {
     struct mote_worker *worker = connection->worker;
+    const uint64_t now_ns = mote_worker_now(worker);
     size_t total = 0;
-    while (!connection->writing) {
+    while (!connection->writing && mote_server_connection_wants_write(connection->server_connection)) {
         size_t length = 0;
         if (total >= MOTE_CONNECTION_WRITE_PER_TURN) {
             pause_reading(connection);
             return 0;
         }
         int error = mote_server_connection_send(connection->server_connection, worker->write_scratch,
-                                                MOTE_WORKER_SCRATCH, &length, mote_worker_now(worker));
+                                                MOTE_WORKER_SCRATCH, &length, now_ns);
         total += length;
         if (length > 0 && write_out(connection, worker->write_scratch, length) != 0) {
             return MOTE_EIO;

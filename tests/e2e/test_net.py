@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sockets under pressure: no descriptors left, clients that say nothing or take nothing, a log that nobody reads."""
+
+import os
+import resource
+import socket
+import subprocess
+import time
+
+import grpc
+import pytest
+from conftest import sanitizer_environment, wait_for
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+
+
+def host_and_port(program):
+    host, port = program.address.rsplit(":", 1)
+    return host, int(port)
+
+
+def descriptors(program):
+    return len(os.listdir(f"/proc/{program.process.pid}/fd"))
+
+
+def cpu_ticks(program):
+    with open(f"/proc/{program.process.pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def answers(mote, program, timeout="2s"):
+    return mote.run("healthcheck", "--addr", program.address, "--timeout", timeout, check=False).returncode == 0
+
+
+def test_no_descriptors_left(mote):
+    """The process runs into its limit: it does not spin, serves who is connected, and goes on when there is room."""
+    program = mote.serve()
+    channel = program.channel()
+    grpc.channel_ready_future(channel).result(10)
+    free = 20
+    resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE, (descriptors(program) + free, 4096))
+    clients = [socket.create_connection(host_and_port(program)) for _ in range(3 * free)]
+    wait_for(lambda: program.events("net.accept_failed"), what="the log says so")
+    before = cpu_ticks(program)
+    time.sleep(1)
+    assert cpu_ticks(program) - before < 20
+    # not readiness: the store, too, wants a descriptor now and then
+    check = channel.unary_unary("/grpc.health.v1.Health/Check")
+    assert check(b"\x0a\x08liveness", timeout=5) == b"\x08\x01"
+    for client in clients:
+        client.close()
+    wait_for(lambda: answers(mote, program), what="room again")
+    channel.close()
+    assert program.stop() == 0
+
+
+def test_silent_connections_do_not_keep_others_out(mote):
+    """600 connections from many addresses that never send a preface; the next client is served at once."""
+    program = mote.serve()
+    clients = []
+    for number in range(600):
+        client = socket.socket()
+        client.bind((f"127.0.1.{1 + number % 250}", 0))
+        client.connect(host_and_port(program))
+        clients.append(client)
+    start = time.monotonic()
+    assert answers(mote, program)
+    assert time.monotonic() - start < 2
+    assert descriptors(program) < 512 + 64
+    wait_for(lambda: descriptors(program) < 64, 15, "silent ones are closed")
+    for client in clients:
+        client.close()
+    assert program.stop() == 0
+
+
+def test_goodbyes_are_read_though_the_client_goes_on_sending(mote):
+    """Closing a socket with unread input resets it, and the peer never sees what was sent before."""
+    program = mote.serve()
+    for _ in range(20):
+        with socket.create_connection(host_and_port(program)) as client:
+            client.settimeout(5)
+            client.sendall(PREFACE + SETTINGS + b"\0\0\7\6\0\0\0\0\0" + b"\0" * 7)  # a PING of seven bytes
+            try:
+                for _ in range(10):
+                    client.sendall(b"x" * 1000)
+            except OSError:
+                pass
+            received = b""
+            while chunk := client.recv(65536):
+                received += chunk
+            assert b"\7\0\0\0\0\0" in received  # GOAWAY's type, flags and stream
+    assert program.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_client_that_takes_nothing_is_closed(calculator):
+    """A reader with a closed TCP window costs bounded memory for 20 seconds, then nothing."""
+    host, port = calculator.address.rsplit(":", 1)
+    import h2.config
+    import h2.connection
+    import h2.settings
+
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect((host, int(port)))
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+    connection.initiate_connection()
+    connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+    connection.increment_flow_control_window(2**30)
+    for number in range(50):
+        stream = 1 + 2 * number
+        connection.send_headers(stream, [(":method", "POST"), (":scheme", "http"), (":authority", "x"),
+                                         (":path", "/calculator.v1.Calculator/Count"),
+                                         ("content-type", "application/grpc"), ("te", "trailers")])
+        body = b"\x10\xff\xff\xff\xff\x0f\x18\x80\x80\x04"  # to = 2^32-1, padding = 65536
+        connection.send_data(stream, b"\0" + len(body).to_bytes(4, "big") + body, end_stream=True)
+    client.sendall(connection.data_to_send())
+    before = descriptors(calculator)
+    wait_for(lambda: descriptors(calculator) < before, 40, "the connection is closed")
+    client.close()
+
+
+def test_a_log_that_nobody_reads_stops_nothing(mote):
+    """Standard error is a pipe that is full: calls are answered as ever, and the end comes."""
+    reading, writing = os.pipe()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environment = mote.environment(JWT_SECRET=mote.secret, LISTEN=f"127.0.0.1:{port}", LOG_FORMAT="json", LOG_ACCESS="all",
+                                   **sanitizer_environment())
+    process = subprocess.Popen([mote.program_path, "serve"], env=environment, stderr=writing)
+    os.close(writing)
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(20)
+            check = channel.unary_unary("/grpc.health.v1.Health/Check")
+            slowest = 0.0
+            for _ in range(1500):  # 600 KB of lines; pipe and ring take 128 KiB
+                start = time.monotonic()
+                assert check(b"", timeout=5) == b"\x08\x01"
+                slowest = max(slowest, time.monotonic() - start)
+            assert slowest < 1
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        os.close(reading)
