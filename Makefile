@@ -2,7 +2,7 @@
 # A thin front over CMake presets. `make help` lists the targets.
 
 .DEFAULT_GOAL := build
-.PHONY: help build run grpcurl test bench fuzz format coverage clean
+.PHONY: help build run grpcurl test bench fuzz format clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,10 +32,6 @@ bench: ## measures against the bare libraries; writes build/bench/report.md
 fuzz: ## fuzzes each target for SECONDS (60) seconds; TARGET="h2_raw" for one
 	@third_party/install build fuzz
 	@fuzz/run
-
-coverage: ## unit and pair tests' line coverage
-	@third_party/install build test
-	@tests/coverage
 
 format: ## formats the C files
 	@tests/lint/format
