@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "net/runtime.h"
 #include "rpc/health.h"
 #include "rpc/reflection.h"
+#include "security/secret.h"
 #include "services/services.h"
 #include "user/v1/user.mote.h"
 
@@ -93,7 +95,8 @@ static void warn(struct process *process)
                  mote_log_text("listen", options->listen));
     }
     if (limits->connections_max < options->max_connections) {
-        mote_log(process->log, MOTE_LOG_WARN, "app", "config.connections_clipped",
+        bool was_asked_for = options->origins[MOTE_OPTION_INDEX_MAX_CONNECTIONS].source != MOTE_OPTION_FROM_DEFAULT;
+        mote_log(process->log, was_asked_for ? MOTE_LOG_WARN : MOTE_LOG_INFO, "app", "config.connections_clipped",
                  "fewer connections than MAX_CONNECTIONS", mote_log_uint("max_connections", limits->connections_max),
                  mote_log_text("because_of", process->effective.connections_bound));
     }
@@ -119,6 +122,7 @@ static int open_security(struct process *process)
     struct mote_password_settings settings;
     const char *problem = "";
     int error = mote_keyring_new(&process->keyring, mote_mem_system(), mote_slice_text(process->options.jwt_secret));
+    mote_secret_wipe(process->options.jwt_secret, strlen(process->options.jwt_secret)); /* the keyring has it now */
     if (error == 0) {
         error = mote_password_settings_parse(&settings, mote_slice_text(process->options.password_hash), &problem);
     }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "calculator.mote.h"
 #include "net/runtime.h"
@@ -99,6 +100,16 @@ static bool parse(int argc, char **argv, const char **listen, size_t *workers)
     return argc % 2 == 1 && *workers >= 1 && *workers <= MOTE_RUNTIME_WORKERS_MAX;
 }
 
+/* Each connection is a descriptor, and shells give few by default. */
+static void raise_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct parts parts = {.health = NULL};
@@ -109,6 +120,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: calculator-server [--listen ADDRESS] [--workers N]\n");
         return 64;
     }
+    raise_descriptors();
     /* Before any thread is there: they inherit it, and the signals come to sigwait. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
