@@ -207,33 +207,37 @@ void mote_hex_encode(char *out, struct mote_slice in)
     (void)hex_put(out, in.data, in.length);
 }
 
-static int hex_value(uint8_t digit)
+/* Reads 2 × `length` digits, of either case; false when there is anything else. */
+static bool hex_take(uint8_t *out, const uint8_t *in, size_t length)
 {
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
+    static const uint8_t values[256] = {
+        ['0'] = V(0),  ['1'] = V(1),  ['2'] = V(2),  ['3'] = V(3),  ['4'] = V(4),  ['5'] = V(5),
+        ['6'] = V(6),  ['7'] = V(7),  ['8'] = V(8),  ['9'] = V(9),  ['a'] = V(10), ['b'] = V(11),
+        ['c'] = V(12), ['d'] = V(13), ['e'] = V(14), ['f'] = V(15), ['A'] = V(10), ['B'] = V(11),
+        ['C'] = V(12), ['D'] = V(13), ['E'] = V(14), ['F'] = V(15),
+    };
+    uint32_t all = VALID;
+    for (size_t i = 0; i < length; i++) {
+        const uint32_t high = values[in[2 * i]];
+        const uint32_t low = values[in[2 * i + 1]];
+        all &= high & low;
+        out[i] = (uint8_t)(high << 4 | (low & 15));
     }
-    if (digit >= 'a' && digit <= 'f') {
-        return digit - 'a' + 10;
-    }
-    if (digit >= 'A' && digit <= 'F') {
-        return digit - 'A' + 10;
-    }
-    return -1;
+    return (all & VALID) != 0;
 }
 
-/* A hyphen stands before these bytes of a UUID. */
-static bool uuid_hyphen_before(size_t byte)
-{
-    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
-}
+/* The bytes of a UUID between its hyphens. */
+#define UUID_GROUPS 5u
+static const uint8_t uuid_groups[UUID_GROUPS] = {4, 2, 2, 2, 6};
 
 void mote_uuid_format(char *out, const uint8_t uuid[16])
 {
-    for (size_t i = 0; i < 16; i++) {
-        if (uuid_hyphen_before(i)) {
-            *out++ = '-';
-        }
-        out = hex_put(out, uuid + i, 1);
+    out = hex_put(out, uuid, uuid_groups[0]);
+    uuid += uuid_groups[0];
+    for (size_t group = 1; group < UUID_GROUPS; group++) {
+        *out++ = '-';
+        out = hex_put(out, uuid, uuid_groups[group]);
+        uuid += uuid_groups[group];
     }
 }
 
@@ -244,17 +248,13 @@ int mote_uuid_parse(uint8_t uuid[16], struct mote_slice text)
         return MOTE_EDECODE;
     }
     const uint8_t *in = text.data;
-    for (size_t i = 0; i < 16; i++) {
-        if (uuid_hyphen_before(i) && *in++ != '-') {
+    size_t done = 0;
+    for (size_t group = 0; group < UUID_GROUPS; group++) {
+        if ((group != 0 && *in++ != '-') || !hex_take(parsed + done, in, uuid_groups[group])) {
             return MOTE_EDECODE;
         }
-        const int high = hex_value(in[0]);
-        const int low = hex_value(in[1]);
-        if (high < 0 || low < 0) {
-            return MOTE_EDECODE;
-        }
-        parsed[i] = (uint8_t)(high << 4 | low);
-        in += 2;
+        done += uuid_groups[group];
+        in += (size_t)2 * uuid_groups[group];
     }
     memcpy(uuid, parsed, sizeof parsed);
     return 0;

@@ -5,9 +5,10 @@
  * value as it is, which the verification refuses unless it is a bare token. */
 static struct mote_slice token_of(struct mote_slice authorization)
 {
-    static const struct mote_slice scheme = MOTE_SLICE_LITERAL("bearer ");
-    if (authorization.length < scheme.length ||
-        !mote_slice_equals_ignore_case(mote_slice(authorization.data, scheme.length), scheme)) {
+    static const struct mote_slice scheme = MOTE_SLICE_LITERAL("Bearer ");
+    if (!mote_slice_starts_with(authorization, scheme) &&
+        (authorization.length < scheme.length ||
+         !mote_slice_equals_ignore_case(mote_slice(authorization.data, scheme.length), scheme))) {
         return authorization;
     }
     return mote_slice(authorization.data + scheme.length, authorization.length - scheme.length);

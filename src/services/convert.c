@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/convert.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "security/jwt.h"
 
+_Static_assert(2 * sizeof((struct mote_user){0}.version) == MOTE_CONVERT_ETAG_LENGTH, "the version in hexadecimal");
 _Static_assert(sizeof((user_v1_User){0}.username) == sizeof((struct mote_user){0}.username), "copied whole");
 _Static_assert(sizeof((user_v1_User){0}.email) == sizeof((struct mote_user){0}.email), "copied whole");
 _Static_assert(sizeof((user_v1_User){0}.display_name) == sizeof((struct mote_user){0}.display_name), "copied whole");
@@ -68,9 +70,8 @@ void mote_convert_user(user_v1_User *out, const struct mote_user *user)
     out->has_update_time = true;
     out->update_time = mote_convert_time(user->update_time);
     out->email_verified = user->email_verified;
-    for (size_t i = 0; i < MOTE_CONVERT_ETAG_LENGTH; i++) {
-        out->etag[i] = "0123456789abcdef"[user->version >> (4 * (MOTE_CONVERT_ETAG_LENGTH - 1 - i)) & 0xf];
-    }
+    uint64_t version = htobe64(user->version);
+    mote_hex_encode(out->etag, mote_slice(&version, sizeof version));
     if (user->last_login_time != 0) {
         out->has_last_login_time = true;
         out->last_login_time = mote_convert_time(user->last_login_time);
