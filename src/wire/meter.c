@@ -249,7 +249,6 @@ static struct mote_meter_verdict on_headers(struct mote_meter *meter, const stru
 static struct mote_meter_verdict on_continuation(struct mote_meter *meter, const struct frame *frame, uint64_t now_ns)
 {
     meter->block_ends = (frame->flags & FLAG_END_HEADERS) != 0;
-    meter->frame_cost = 0;
     if (frame->length == 0 && !meter->block_ends) {
         return mote_meter_glitch(meter, MOTE_METER_EMPTY_COST, now_ns);
     }

@@ -17,10 +17,12 @@ static void on_event(struct mote_end *end, const struct mote_event *event)
     struct mote_raw *raw = end->user;
     if (event->type == MOTE_EVENT_HEADERS) {
         raw->stream = event->stream;
+        raw->fields = event->u.fields;
         raw->calls++;
     }
     if (event->type == MOTE_EVENT_CLOSED && raw->stream == event->stream) {
         raw->stream = NULL;
+        raw->fields = NULL;
     }
 }
 

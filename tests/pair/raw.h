@@ -14,11 +14,12 @@ struct mote_raw {
     struct mote_buffer in;  /* what the peer sends next */
     struct mote_buffer out; /* what the server sent last */
     struct mote_buffer text;
-    struct mote_stream *stream; /* of the last HEADERS event; NULL when it was closed */
-    size_t calls;               /* HEADERS events */
-    size_t resets_sent;         /* RST_STREAM frames of the server's */
-    char goaway[128];           /* its last GOAWAY, behind the word */
-    void *user;                 /* the test's */
+    struct mote_stream *stream;       /* of the last HEADERS event; NULL when it was closed */
+    const struct mote_fields *fields; /* of the same */
+    size_t calls;                     /* HEADERS events */
+    size_t resets_sent;               /* RST_STREAM frames of the server's */
+    char goaway[128];                 /* its last GOAWAY, behind the word */
+    void *user;                       /* the test's */
 };
 
 /* For cmocka, and to be called: *state is the struct mote_raw. The second fails when memory was leaked. */

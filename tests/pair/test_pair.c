@@ -702,6 +702,13 @@ static int exchange(struct mote_mem *mem, void *context)
         error = error != 0 ? error : mote_h2_write(server_stream, mote_slice(body, 5), mote_slice(body, sizeof body));
         error = error != 0 ? error : mote_h2_write_trailers(server_stream, &message, 1);
         mote_pair_pump(&pair);
+        error = error != 0 ? error : pair.server.error != 0 ? pair.server.error : pair.client.error;
+    }
+    /* Without an error nothing is missing. */
+    if (error == 0 && mote_h2_end_reason(pair.server.h2) == NULL && mote_h2_end_reason(pair.client.h2) == NULL &&
+        (mote_buffer_length(&pair.server.body) != 5 + sizeof body ||
+         mote_buffer_length(&pair.client.body) != 5 + sizeof body)) {
+        error = MOTE_ECORRUPT;
     }
     mote_pair_dispose(&pair);
     /* nghttp2 tells some of its failures to allocate as others, and the other end sees only GOAWAY. */

@@ -211,6 +211,53 @@ static void test_stalled_replies(void **state)
     expect_over(raw, "103 ENHANCE_YOUR_CALM replies stalled again and again");
 }
 
+/* Stalls that are further apart than a minute are no strikes. */
+static void test_rare_stalls(void **state)
+{
+    struct mote_raw *raw = *state;
+    mote_raw_start(raw);
+    mote_peer_setting(&raw->in, 4, 0);
+    mote_peer_settings_ack(&raw->in);
+    for (uint32_t n = 0; n < 6; n++) {
+        request_large_reply(raw, mote_peer_id(n));
+        mote_raw_pass(raw, 62 * SECOND);
+        assert_int_equal(raw->resets_sent, n + 1);
+    }
+    assert_string_equal(raw->goaway, "");
+}
+
+/* What went out before the window was used up does not count for the time behind it. */
+static void test_stall_behind_a_full_window(void **state)
+{
+    struct mote_raw *raw = *state;
+    mote_raw_start_and_settle(raw);
+    mote_peer_request(&raw->in, 1, true);
+    mote_raw_feed(raw);
+    mote_raw_reply(raw, 100000);
+    mote_raw_pass(raw, 32 * SECOND);
+    assert_int_equal(raw->resets_sent, 1);
+}
+
+/* While the transport has not taken what it was given, a small window is not what holds a reply up. */
+static void test_slow_transport_is_no_stall(void **state)
+{
+    struct mote_raw *raw = *state;
+    size_t pending = 200000;
+    mote_raw_start(raw);
+    mote_peer_setting(&raw->in, 4, 0);
+    mote_peer_settings_ack(&raw->in);
+    request_large_reply(raw, 1);
+    for (int i = 0; i < 60; i++) {
+        pending -= 2000;
+        mote_h2_set_pending_output(raw->pair.server.h2, pending, raw->pair.now_ns);
+        mote_raw_pass(raw, SECOND);
+    }
+    assert_int_equal(raw->resets_sent, 0);
+    mote_h2_set_pending_output(raw->pair.server.h2, 0, raw->pair.now_ns);
+    mote_raw_pass(raw, 32 * SECOND);
+    assert_int_equal(raw->resets_sent, 1);
+}
+
 /* A window opened by drops does not help; one opened at a fair rate does. */
 static void test_dripping_windows(void **state)
 {
@@ -252,13 +299,16 @@ static void test_crumbs(void **state)
     mote_raw_feed(raw);
     mote_raw_reply(raw, 1000);
     assert_string_equal(mote_raw_collect(raw), "SETTINGS\nSETTINGS ack\nSETTINGS ack\nHEADERS 1\n");
+    assert_true(mote_timer_wheel_next(&raw->pair.wheel) > raw->pair.now_ns + SECOND / 20);
     raw->pair.now_ns += SECOND / 20;
     mote_timer_wheel_advance(&raw->pair.wheel, raw->pair.now_ns);
     mote_peer_window_update(&raw->in, 1, 1);
     mote_raw_feed(raw);
     assert_string_equal(mote_raw_collect(raw), "");
     raw->pair.now_ns += SECOND / 20 + 2000000;
+    assert_int_equal(raw->pair.server.attention_count, 0);
     mote_timer_wheel_advance(&raw->pair.wheel, raw->pair.now_ns);
+    assert_int_equal(raw->pair.server.attention_count, 1);
     assert_string_equal(mote_raw_collect(raw), "DATA 1 2\n");
     mote_peer_window_update(&raw->in, 1, 511);
     mote_raw_feed(raw);
@@ -400,6 +450,74 @@ static void test_metadata_limits(void **state)
     }
 }
 
+/* HEADERS with an HPACK block; the fields that come of it. */
+static const struct mote_fields *fields_of(struct mote_raw *raw, uint32_t id, const char *block, size_t length)
+{
+    mote_peer_frame(&raw->in, PEER_HEADERS, PEER_END_HEADERS | PEER_END_STREAM, id, mote_slice(block, length));
+    mote_raw_feed(raw);
+    assert_non_null(raw->fields);
+    return raw->fields;
+}
+
+/* Blocks that are the same, or nearly, share what is the same: that is what makes them cheap. */
+static void test_shared_header_blocks(void **state)
+{
+    /* POST, http, and into the dynamic table: path, authority, key1, grpc-timeout; see RFC 7541 §6. */
+    static const char first[] = "\x83\x86\x44\x06/a.B/C\x41\x01"
+                                "a\x40\x04key1\x03one\x40\x0cgrpc-timeout\x02"
+                                "1S";
+    static const char same[] = "\x83\x86\xc1\xc0\xbf\xbe";
+    static const char other_path[] = "\x83\x86\x04\x06/a.B/D\xc0\xbf\xbe";
+    static const char other_path_and_timeout[] = "\x83\x86\x04\x06/a.B/E\xc0\xbf\x0f\x2f\x02"
+                                                 "2S";
+    static const char other_key[] = "\x83\x86\xc1\xc0\x0f\x30\x03two\xbe";
+    static const char shorter[] = "\x83\x86\xc1\xc0";
+    struct mote_raw *raw = *state;
+    mote_raw_start_and_settle(raw);
+    const struct mote_fields *one = fields_of(raw, 1, first, sizeof first - 1);
+    assert_ptr_equal(fields_of(raw, 3, same, sizeof same - 1), one);
+    const struct mote_fields *two = fields_of(raw, 5, other_path, sizeof other_path - 1);
+    assert_ptr_not_equal(two, one);
+    assert_ptr_equal(two->others, one->others);
+    assert_true(mote_slice_equals_text(two->known[MOTE_FIELD_PATH], "/a.B/D"));
+    assert_true(mote_slice_equals_text(one->known[MOTE_FIELD_PATH], "/a.B/C"));
+    assert_int_equal(two->list_size, one->list_size);
+    const struct mote_fields *three = fields_of(raw, 7, other_path_and_timeout, sizeof other_path_and_timeout - 1);
+    assert_ptr_equal(three->others, one->others);
+    assert_true(mote_slice_equals_text(three->known[MOTE_FIELD_PATH], "/a.B/E"));
+    assert_true(mote_slice_equals_text(three->known[MOTE_FIELD_GRPC_TIMEOUT], "2S"));
+    assert_ptr_equal(fields_of(raw, 9, same, sizeof same - 1), one);
+    const struct mote_fields *four = fields_of(raw, 11, other_key, sizeof other_key - 1);
+    assert_ptr_not_equal(four->others, one->others);
+    assert_true(mote_slice_equals_text(four->others[0].value, "two"));
+    assert_true(mote_slice_equals_text(one->others[0].value, "one"));
+    const struct mote_fields *five = fields_of(raw, 13, shorter, sizeof shorter - 1);
+    assert_int_equal(five->other_count, 0);
+    assert_null(five->known[MOTE_FIELD_GRPC_TIMEOUT].data);
+    assert_ptr_equal(fields_of(raw, 15, shorter, sizeof shorter - 1), five); /* the template now */
+}
+
+/* A value that makes the whole too large counts like any other, also where the rest is known from before. */
+static void test_shared_header_blocks_and_limits(void **state)
+{
+    static const char first[] = "\x83\x86\x44\x06/a.B/C\x41\x01"
+                                "a";
+    struct mote_raw *raw = *state;
+    char block[9100] = "\x83\x86\x04\x7f";
+    const size_t length = 9000;
+    block[4] = (char)(((length - 127) & 127) | 128);
+    block[5] = (char)((length - 127) >> 7);
+    memset(block + 6, '/', length);
+    block[6 + length] = '\xbe';
+    mote_raw_start_and_settle(raw);
+    const struct mote_fields *one = fields_of(raw, 1, first, sizeof first - 1);
+    assert_int_equal(one->overflow, MOTE_FIELDS_FIT);
+    const struct mote_fields *two = fields_of(raw, 3, block, 6 + length + 1);
+    assert_int_equal(two->overflow, MOTE_FIELDS_OVER_SOFT);
+    assert_null(two->known[MOTE_FIELD_PATH].data);
+    assert_ptr_equal(fields_of(raw, 5, "\x83\x86\xbf\xbe", 4), one);
+}
+
 /* Trailers of a request are checked and dropped; their size counts on its own. */
 static void test_request_trailers(void **state)
 {
@@ -493,12 +611,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_trickling_headers, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_idle_costs_no_timer, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_stalled_replies, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_slow_transport_is_no_stall, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_stall_behind_a_full_window, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_rare_stalls, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_dripping_windows),
         cmocka_unit_test_setup_teardown(test_crumbs, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_crumbs_and_the_end, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_blocked_transport, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_metadata_limits),
         cmocka_unit_test_setup_teardown(test_request_trailers, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_shared_header_blocks_and_limits, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_shared_header_blocks, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_identifiers_run_out),
         cmocka_unit_test_setup_teardown(test_goaway_from_client, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_goaway_as_grpc_go_sends_it, mote_raw_set_up, mote_raw_tear_down),

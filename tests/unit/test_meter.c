@@ -13,7 +13,7 @@
 #include "wire/meter.h"
 
 #define SECOND       MOTE_LIMITS_SECOND
-#define START        (5000 * SECOND)
+#define START        1000 /* ns: so early that no bucket has been refilled */
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 struct fixture {
@@ -131,6 +131,23 @@ static void test_glitches(void **state)
     assert_int_equal(mote_meter_glitch(&fixture.meter, (uint32_t)fixture.limits.glitch_burst + 1, fixture.now_ns).error,
                      MOTE_H2_ENHANCE_YOUR_CALM);
     assert_int_equal(mote_meter_glitch(&fixture.meter, (uint32_t)fixture.limits.glitch_burst, fixture.now_ns).error, 0);
+    assert_int_equal(send_unknown(), MOTE_H2_ENHANCE_YOUR_CALM);
+    fixture.now_ns += 100000 * SECOND;
+    for (size_t i = 0; i < fixture.limits.glitch_burst; i++) {
+        assert_int_equal(send_unknown(), MOTE_H2_NO_ERROR);
+    }
+    assert_int_equal(send_unknown(), MOTE_H2_ENHANCE_YOUR_CALM);
+}
+
+/* A bucket that was never touched was never more than full. */
+static void test_quiet_start(void **state)
+{
+    (void)state;
+    fixture.now_ns += 100000 * SECOND;
+    for (size_t i = 0; i < fixture.limits.glitch_burst; i++) {
+        assert_int_equal(send_unknown(), MOTE_H2_NO_ERROR);
+    }
+    assert_int_equal(send_unknown(), MOTE_H2_ENHANCE_YOUR_CALM);
 }
 
 /* Frames and how often each may come before the budget of 500 is spent. */
@@ -275,6 +292,37 @@ static void test_ping_strikes(void **state)
     }
 }
 
+/* What we send forgives the strikes before it, and not those behind it. */
+static void test_ping_strikes_forgiven(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        assert_int_equal(send_ping(), MOTE_H2_NO_ERROR);
+        assert_int_equal(send_ping(), MOTE_H2_NO_ERROR); /* a strike */
+        mote_meter_sent(&fixture.meter, false);
+    }
+    assert_int_equal(send_ping(), MOTE_H2_NO_ERROR);
+    assert_int_equal(send_ping(), MOTE_H2_NO_ERROR);
+    assert_int_equal(send_ping(), MOTE_H2_ENHANCE_YOUR_CALM);
+}
+
+/* What is earned is added to what is left, frame for frame. */
+static void test_pings_earned(void **state)
+{
+    (void)state;
+    fixture.limits.keepalive_min_time = 0;
+    for (size_t i = 0; i < fixture.limits.ping_burst - 1; i++) {
+        assert_int_equal(send_ping(), MOTE_H2_NO_ERROR);
+    }
+    for (size_t i = 0; i < 7; i++) {
+        mote_meter_sent(&fixture.meter, true);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(send_ping(), MOTE_H2_NO_ERROR);
+    }
+    assert_int_equal(send_ping(), MOTE_H2_ENHANCE_YOUR_CALM);
+}
+
 static void test_window_updates(void **state)
 {
     static const struct {
@@ -296,6 +344,19 @@ static void test_window_updates(void **state)
         }
         assert_int_equal(frame(PEER_WINDOW_UPDATE, 0, 0, 4), MOTE_H2_ENHANCE_YOUR_CALM);
     }
+}
+
+/* A client's meter goes by the requests it sent. */
+static void test_window_updates_for_a_client(void **state)
+{
+    (void)state;
+    mote_meter_init(&fixture.meter, &fixture.limits, false, START);
+    mote_meter_sent(&fixture.meter, false);
+    mote_meter_sent(&fixture.meter, true);
+    for (size_t n = 0; n < 5 + 2 * (1 + 10); n++) {
+        assert_int_equal(frame(PEER_WINDOW_UPDATE, 0, 0, 4), MOTE_H2_NO_ERROR);
+    }
+    assert_int_equal(frame(PEER_WINDOW_UPDATE, 0, 0, 4), MOTE_H2_ENHANCE_YOUR_CALM);
 }
 
 static enum mote_h2_error send_reset(void)
@@ -345,6 +406,15 @@ static void test_identifiers(void **state)
     /* RST_STREAM for a stream that was never opened closes nothing: nghttp2 ends the connection. */
     assert_int_equal(frame(PEER_RST_STREAM, 0, 11, 4), MOTE_H2_NO_ERROR);
     assert_int_equal(send_headers(11), MOTE_H2_NO_ERROR);
+    assert_int_equal(fixture.meter.skipped_count, 1); /* 11 follows 9 */
+    /* Who closed it first is remembered, and the newer of two streams in one place. */
+    mote_meter_stream_closed(&fixture.meter, 11, true);
+    mote_meter_stream_closed(&fixture.meter, 11, false);
+    assert_int_equal(frame(PEER_DATA, 0, 11, 1), MOTE_H2_STREAM_CLOSED);
+    mote_meter_stream_closed(&fixture.meter, 11 + 2 * MOTE_METER_CLOSED_IDS, true);
+    mote_meter_stream_closed(&fixture.meter, 11, true);
+    assert_int_equal(frame(PEER_DATA, 0, 11, 1), MOTE_H2_NO_ERROR);
+    assert_int_equal(frame(PEER_DATA, 0, 11 + 2 * MOTE_METER_CLOSED_IDS, 1), MOTE_H2_STREAM_CLOSED);
     assert_int_equal(send_headers(0x7fffffff), MOTE_H2_NO_ERROR);
     assert_int_equal(send_headers(0x7ffffffd), MOTE_H2_PROTOCOL_ERROR);
 }
@@ -406,6 +476,46 @@ static void test_ignored_frames(void **state)
     assert_int_equal(mote_meter_settle(&fixture.meter, START).error, MOTE_H2_ENHANCE_YOUR_CALM);
 }
 
+static void test_forgiveness(void **state)
+{
+    (void)state;
+    fixture.limits.glitch_burst = 0; /* whatever is not forgiven is one too many */
+    mote_meter_forgive(&fixture.meter);
+    assert_int_equal(fixture.meter.forgiven, MOTE_METER_FORGIVEN);
+    for (size_t i = 0; i < MOTE_METER_FORGIVEN; i++) { /* all at once, to the last */
+        assert_int_equal(frame(PEER_DATA, 0, 1, 1), MOTE_H2_NO_ERROR);
+    }
+    assert_int_equal(mote_meter_settle(&fixture.meter, START).error, MOTE_H2_NO_ERROR);
+    assert_int_equal(fixture.meter.forgiven, 0);
+    fixture.limits.glitch_burst = 3;
+    mote_meter_init(&fixture.meter, &fixture.limits, true, START);
+    fixture.meter.preface_left = 0;
+    mote_meter_forgive(&fixture.meter);
+    for (size_t i = 0; i < MOTE_METER_FORGIVEN + 3; i++) { /* the rest is charged, and only that */
+        assert_int_equal(frame(PEER_DATA, 0, 1, 1), MOTE_H2_NO_ERROR);
+    }
+    assert_int_equal(mote_meter_settle(&fixture.meter, START).error, MOTE_H2_NO_ERROR);
+    assert_int_equal(frame(PEER_DATA, 0, 1, 1), MOTE_H2_NO_ERROR);
+    assert_int_equal(mote_meter_settle(&fixture.meter, START).error, MOTE_H2_ENHANCE_YOUR_CALM);
+}
+
+/* Frames without a payload are whole at once. */
+static void test_empty_frames_end(void **state)
+{
+    uint64_t since;
+    (void)state;
+    assert_int_equal(frame(PEER_HEADERS, PEER_END_HEADERS | PEER_END_STREAM, 1, 0), MOTE_H2_NO_ERROR);
+    assert_false(mote_meter_is_waiting(&fixture.meter, &since));
+    assert_int_equal(fixture.meter.seen, 1);
+    assert_int_equal(frame(PEER_DATA, PEER_END_STREAM, 1, 0), MOTE_H2_NO_ERROR);
+    assert_int_equal(fixture.meter.seen, 2);
+    assert_int_equal(frame(PEER_HEADERS, PEER_END_STREAM, 3, 0), MOTE_H2_NO_ERROR);
+    assert_true(mote_meter_is_waiting(&fixture.meter, &since));
+    assert_int_equal(frame(PEER_CONTINUATION, PEER_END_HEADERS, 3, 0), MOTE_H2_NO_ERROR);
+    assert_false(mote_meter_is_waiting(&fixture.meter, &since));
+    assert_int_equal(fixture.meter.seen, 3);
+}
+
 static void test_partial_frames_are_not_ignored_ones(void **state)
 {
     size_t accepted;
@@ -418,10 +528,10 @@ static void test_partial_frames_are_not_ignored_ones(void **state)
     }
 }
 
-static enum mote_h2_error padded(size_t data, uint8_t pad)
+static enum mote_h2_error padded(unsigned type, size_t data, uint8_t pad)
 {
     uint8_t payload[600] = {pad};
-    mote_peer_frame(&fixture.bytes, PEER_DATA, PEER_PADDED, 1, mote_slice(payload, 1 + data + pad));
+    mote_peer_frame(&fixture.bytes, type, PEER_PADDED | PEER_END_HEADERS, 1, mote_slice(payload, 1 + data + pad));
     const enum mote_h2_error error = scan();
     deliver_all();
     return error;
@@ -431,14 +541,32 @@ static void test_padding(void **state)
 {
     (void)state;
     for (size_t i = 0; i < 2000; i++) { /* one byte of data for each hundred of padding is honest */
-        assert_int_equal(padded(3, 255), MOTE_H2_NO_ERROR);
-        assert_int_equal(padded(1, 100), MOTE_H2_NO_ERROR);
-        assert_int_equal(padded(0, 0), MOTE_H2_NO_ERROR);
+        assert_int_equal(padded(PEER_DATA, 3, 255), MOTE_H2_NO_ERROR);
+        assert_int_equal(padded(PEER_DATA, 1, 100), MOTE_H2_NO_ERROR);
+        assert_int_equal(padded(PEER_DATA, 0, 0), MOTE_H2_NO_ERROR);
+        assert_int_equal(padded(PEER_HEADERS, 3, 255), MOTE_H2_NO_ERROR);
+        assert_int_equal(frame(PEER_HEADERS, PEER_END_HEADERS, 1, 1), MOTE_H2_NO_ERROR); /* its byte is no pad length */
+        mote_peer_frame(&fixture.bytes, PEER_DATA, 0, 1, mote_slice_text("\xff"));
+        assert_int_equal(scan(), MOTE_H2_NO_ERROR);
+        mote_peer_frame(&fixture.bytes, PEER_HEADERS, PEER_END_HEADERS, 1, mote_slice_text("\xff"));
+        assert_int_equal(scan(), MOTE_H2_NO_ERROR);
+        deliver_all();
     }
     for (size_t i = 0; i < fixture.limits.glitch_burst; i++) {
-        assert_int_equal(i % 2 == 0 ? padded(1, 101) : padded(2, 255), MOTE_H2_NO_ERROR);
+        const unsigned type = i % 3 == 0 ? PEER_HEADERS : PEER_DATA;
+        assert_int_equal(i % 2 == 0 ? padded(type, 1, 101) : padded(type, 2, 255), MOTE_H2_NO_ERROR);
     }
-    assert_int_equal(padded(1, 255), MOTE_H2_ENHANCE_YOUR_CALM);
+    assert_int_equal(padded(PEER_DATA, 1, 255), MOTE_H2_ENHANCE_YOUR_CALM);
+}
+
+/* A padded frame without the pad length is the peer's fault, but the next frame's first byte is none. */
+static void test_padding_without_a_length(void **state)
+{
+    (void)state;
+    fixture.limits.glitch_burst = 0;
+    assert_int_equal(frame(PEER_DATA, PEER_PADDED | PEER_END_STREAM, 1, 0), MOTE_H2_NO_ERROR);
+    mote_peer_frame(&fixture.bytes, PEER_RST_STREAM, 0, 1, mote_slice_text("\xff\xff\xff\xff"));
+    assert_int_equal(scan(), MOTE_H2_NO_ERROR);
 }
 
 static void test_cancelled_calls(void **state)
@@ -548,19 +676,26 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_preface, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_glitches, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_quiet_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_costs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_acknowledgements_we_expect, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_settings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pings, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pings_earned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ping_strikes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ping_strikes_forgiven, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window_updates, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_window_updates_for_a_client, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_resets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_identifiers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_closed_streams_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_skipped_ranges_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ignored_frames, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_empty_frames_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forgiveness, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_partial_frames_are_not_ignored_ones, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_padding, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_padding_without_a_length, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cancelled_calls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_accepted, set_up, tear_down),
