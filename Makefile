@@ -18,7 +18,7 @@ run: build ## starts a server with a state folder of its own and shows that it a
 
 grpcurl: ## builds build/tools/grpcurl with Go, to try the lines that make run prints
 	@mkdir -p build/tools
-	@cd tests/tools && GOFLAGS="-mod=readonly -buildvcs=false" go build -o ../../build/tools/grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
+	@cd tests/tools && GOTOOLCHAIN=auto GOFLAGS="-mod=readonly -buildvcs=false" go build -o ../../build/tools/grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl
 	@echo "Built build/tools/grpcurl."
 
 test: ## builds with sanitizers and runs every test; TIER="unit lint" runs some
