@@ -459,11 +459,13 @@ void mote_connection_drain(struct mote_list *node)
     }
 }
 
-void mote_connection_cut(struct mote_list *node)
+bool mote_connection_cut(struct mote_list *node)
 {
     struct mote_connection *connection = MOTE_CONTAINER_OF(node, struct mote_connection, node);
+    bool cut = false;
     if (connection->state == STATE_OPEN) {
-        mote_server_connection_cut(connection->server_connection, mote_worker_now(connection->worker));
+        cut = mote_server_connection_cut(connection->server_connection, mote_worker_now(connection->worker));
         begin_closing(connection);
     }
+    return cut;
 }

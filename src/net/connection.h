@@ -32,6 +32,7 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
 void mote_connection_flush(struct mote_list *dirty_node);
 void mote_connection_continue(struct mote_list *paused_node);
 void mote_connection_drain(struct mote_list *node);
-void mote_connection_cut(struct mote_list *node);
+/* True when a call was cut off. */
+bool mote_connection_cut(struct mote_list *node);
 
 #endif

@@ -128,10 +128,9 @@ static void on_grace_over(struct mote_timer *timer, uint64_t now_ns)
 {
     struct mote_worker *worker = MOTE_CONTAINER_OF(timer, struct mote_worker, grace);
     (void)now_ns;
-    worker->was_cut = true;
     MOTE_LIST_FOR_EACH_SAFE(node, next, &worker->connections)
     {
-        mote_connection_cut(node);
+        worker->was_cut |= mote_connection_cut(node);
     }
 }
 

@@ -134,8 +134,9 @@ void mote_server_connection_set_pending_output(struct mote_server_connection *co
 /* Graceful shutdown: GOAWAY twice with a PING between (or 5 s), open calls end in peace, watches are ended with
  * UNAVAILABLE · SHUTTING_DOWN at the second GOAWAY. Idempotent. */
 void mote_server_connection_drain(struct mote_server_connection *connection, uint64_t now_ns);
-/* The grace period is over: every open call is answered UNAVAILABLE · SHUTTING_DOWN, or reset. */
-void mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns);
+/* The grace period is over: every open call is answered UNAVAILABLE · SHUTTING_DOWN, or reset. True when
+ * there was one, or its answer was not out yet. */
+bool mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns);
 /* Its peer's address, as it was given. Valid until free. */
 const char *mote_server_connection_peer(const struct mote_server_connection *connection);
 /* Why it ended: static text for the log, or NULL. */

@@ -370,19 +370,23 @@ const char *mote_server_connection_end_reason(const struct mote_server_connectio
 
 /* --- shutdown -------------------------------------------------------------------------------------------------- */
 
-/* Ends the open calls of which `which` is true. Their handlers may end other calls meanwhile: begin anew each time. */
-static void shut_down_calls(struct mote_server_connection *connection, bool (*which)(const struct mote_call *call))
+/* Ends the open calls of which `which` is true; true if there were any. Their handlers may end other calls meanwhile:
+ * begin anew each time. */
+static bool shut_down_calls(struct mote_server_connection *connection, bool (*which)(const struct mote_call *call))
 {
+    bool any = false;
     struct mote_list *node = connection->open.next;
     while (node != &connection->open) {
         struct mote_call *call = MOTE_CONTAINER_OF(node, struct mote_call, node);
         if (which(call)) {
             mote_call_shut_down(call);
             node = connection->open.next;
+            any = true;
         } else {
             node = node->next;
         }
     }
+    return any;
 }
 
 static bool is_endless(const struct mote_call *call)
@@ -402,7 +406,7 @@ static void second_goaway(struct mote_server_connection *connection)
     mote_timer_stop(connection->worker->wheel, &connection->drain_timer);
     connection->drain = MOTE_DRAIN_LAST;
     arm_fresh(connection); /* so that all calls are in `open` */
-    shut_down_calls(connection, is_endless);
+    (void)shut_down_calls(connection, is_endless);
     if (mote_h2_shutdown(connection->h2, GOING_AWAY) != 0) {
         mote_h2_terminate(connection->h2, MOTE_H2_NO_ERROR, GOING_AWAY);
     }
@@ -435,16 +439,19 @@ void mote_server_connection_drain(struct mote_server_connection *connection, uin
     mote_server_connection_notify(connection);
 }
 
-void mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns)
+bool mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns)
 {
     enter(connection, now_ns);
+    /* Answered perhaps, but the client has not taken all of it. */
+    const bool unfinished = connection->drain == MOTE_DRAIN_LAST && mote_h2_stream_count(connection->h2) > 0;
     if (connection->drain < MOTE_DRAIN_LAST) {
         second_goaway(connection);
     }
     connection->drain = MOTE_DRAIN_CUT;
     arm_fresh(connection);
-    shut_down_calls(connection, is_any);
+    const bool cut = shut_down_calls(connection, is_any);
     pass(connection);
     connection->inside--;
     mote_server_connection_notify(connection);
+    return cut || unfinished;
 }

@@ -156,7 +156,7 @@ static void test_cut(void **state)
     start(pair, SERVER_STREAM);
     const calculator_v1_AddResponse response = {.sum = 1};
     assert_int_equal(mote_call_send(fixture.call, &response), 0);
-    mote_server_connection_cut(pair->connection, pair->now_ns);
+    assert_true(mote_server_connection_cut(pair->connection, pair->now_ns));
     assert_int_equal(fixture.cancelled, 2);
     assert_int_equal(fixture.observed.ended, 3);
     assert_true(pair->server_attentions > 0);
@@ -168,6 +168,20 @@ static void test_cut(void **state)
     assert_true(mote_server_connection_is_over(pair->connection));
     call_fixture_reply_42(held, NULL);
     mote_call_unref(held);
+    mote_rpc_pair_dispose(pair);
+}
+
+/* Without a call there is nothing to cut off: the end is an orderly one. */
+static void test_cut_of_an_idle_connection(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_reply_42);
+    start(pair, UNARY);
+    assert_int_equal(fixture.observed.ended, 1);
+    assert_false(mote_server_connection_cut(pair->connection, pair->now_ns));
+    mote_rpc_pair_pump(pair);
+    assert_true(mote_server_connection_is_over(pair->connection));
     mote_rpc_pair_dispose(pair);
 }
 
@@ -267,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_drain_without_ack),
         cmocka_unit_test(test_drain_late_watch),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_cut_of_an_idle_connection),
         cmocka_unit_test(test_cut_with_entangled_calls),
         cmocka_unit_test(test_stream_ids),
         cmocka_unit_test(test_protocol_error),
