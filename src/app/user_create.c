@@ -161,7 +161,7 @@ static int tell(int error, const struct mote_store_create_user *create)
         mote_uuid_format(id, create->user.id);
         printf("created %s %.*s\n", create->user.username, (int)sizeof id, id);
     }
-    return mote_exit_code_of_store(error);
+    return (int)mote_exit_code_of_store(error);
 }
 
 static int write_user(const struct mote_options *options, struct mote_log *log, struct mote_store_create_user *create)
@@ -177,7 +177,7 @@ static int write_user(const struct mote_options *options, struct mote_log *log, 
         fprintf(stderr, "mote: %s%s\n", problem,
                 error == MOTE_EBUSY ? "; while a server runs on it, make accounts through the server (CreateUser)"
                                     : "");
-        return mote_exit_code_of_store(error);
+        return (int)mote_exit_code_of_store(error);
     }
     error = submit(store, &waiting, create);
     mote_store_close(store);
