@@ -255,7 +255,7 @@ bool mote_plain_encode(const struct mote_message_type *type, const void *message
                        size_t *length)
 {
     if (capacity == 0) {
-        return false;
+        return false; /* `out` may be NULL, on which one does no arithmetic */
     }
     const uint8_t *after = put_fields(type, message, out, out + capacity);
     if (after == NULL) {
