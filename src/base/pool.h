@@ -35,7 +35,7 @@ MOTE_MUST_CHECK int mote_pool_new(struct mote_pool **out, struct mote_mem *paren
 void mote_pool_free(struct mote_pool *pool);
 /* The pool as an allocator; valid until mote_pool_free. */
 struct mote_mem *mote_pool_mem(struct mote_pool *pool);
-/* Bytes of the blocks now handed out, and of those kept free: rounded up and with their 16-byte headers. */
+/* Bytes of the blocks now handed out, and of those kept free: rounded up and with their headers. */
 size_t mote_pool_in_use(const struct mote_pool *pool);
 size_t mote_pool_kept(const struct mote_pool *pool);
 

@@ -7,17 +7,28 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/pool.h"
 #include "support/failing_mem.h"
 
-#define HEADER   16u
-#define KEEP_MAX 100000u
+#define HEADER       16u
+#define LARGE_HEADER 32u
+#define KEEP_MAX     100000u
 
 /* Blocks that are kept after the release of one. */
 #define KEEPS ((size_t)MOTE_POOL_KEEPS)
+
+/* What the pool counts for a block of a class in use. */
+static size_t taken_by(size_t capacity)
+{
+    return capacity + (MOTE_POOL_KEEPS ? HEADER : LARGE_HEADER);
+}
 
 struct fixture {
     struct mote_failing_mem parent;
@@ -51,7 +62,7 @@ static void every_size_is_writable_and_aligned(void **state)
         memset(block, 0x5a, size); /* the parent's AddressSanitizer sees a block that is too small */
         const size_t in_use = mote_pool_in_use(fixture.pool);
         assert_true(in_use >= size + HEADER);
-        assert_true(in_use <= HEADER + (size + 15) / 16 * 16 + size / 4);
+        assert_true(in_use <= LARGE_HEADER + (size + 15) / 16 * 16 + size / 16);
         mote_mem_release(fixture.mem, block);
         assert_int_equal(mote_pool_in_use(fixture.pool), 0);
     }
@@ -69,19 +80,21 @@ static void classes_end_where_they_should(void **state)
         {17, 32},
         {97, 112},
         {113, 128},
-        {129, 160},
-        {161, 192},
-        {193, 224},
-        {225, 256},
-        {257, 320},
-        {449, 512},
-        {513, 640},
-        {1793, 2048},
-        {2049, 2560},
-        {8193, 10240},
-        {10241, 12288},
-        {12289, 14336},
-        {14337, MOTE_POOL_BLOCK_MAX},
+        {129, 144},
+        {241, 256},
+        {257, 272},
+        {273, 288},
+        {497, 512},
+        {513, 544},
+        {545, 576},
+        {993, 1024},
+        {1025, 1088},
+        {1985, 2048},
+        {2049, 2176},
+        {8193, 8704},
+        {8705, 9216},
+        {15361, 15872},
+        {15873, MOTE_POOL_BLOCK_MAX},
     };
     (void)state;
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
@@ -93,7 +106,7 @@ static void classes_end_where_they_should(void **state)
         void *block = mote_mem_allocate(fixture.mem, classes[i].largest);
         assert_int_equal(fixture.parent.calls - before, 1 - KEEPS);
         assert_int_equal(mote_pool_kept(fixture.pool), 0);
-        assert_int_equal(mote_pool_in_use(fixture.pool), classes[i].largest + HEADER);
+        assert_int_equal(mote_pool_in_use(fixture.pool), taken_by(classes[i].largest));
         mote_mem_release(fixture.mem, block);
         void *larger = mote_mem_allocate(fixture.mem, classes[i].largest + 1);
         assert_int_equal(fixture.parent.calls - before, 2 - KEEPS);
@@ -131,13 +144,14 @@ static void blocks_over_the_maximum_pass_through(void **state)
     open_pool(&fixture, 1u << 30);
     void *kept = mote_mem_allocate(fixture.mem, MOTE_POOL_BLOCK_MAX);
     void *passed = mote_mem_allocate(fixture.mem, MOTE_POOL_BLOCK_MAX + 1);
-    assert_int_equal(mote_pool_in_use(fixture.pool), 2 * MOTE_POOL_BLOCK_MAX + 1 + 2 * HEADER);
+    assert_int_equal(mote_pool_in_use(fixture.pool),
+                     taken_by(MOTE_POOL_BLOCK_MAX) + MOTE_POOL_BLOCK_MAX + 1 + LARGE_HEADER);
     mote_mem_release(fixture.mem, passed);
     assert_int_equal(mote_pool_kept(fixture.pool), 0);
     mote_mem_release(fixture.mem, kept);
     assert_int_equal(mote_pool_kept(fixture.pool), KEEPS * (MOTE_POOL_BLOCK_MAX + HEADER));
     assert_null(mote_mem_allocate(fixture.mem, SIZE_MAX));
-    assert_null(mote_mem_allocate(fixture.mem, SIZE_MAX - HEADER + 1));
+    assert_null(mote_mem_allocate(fixture.mem, SIZE_MAX - LARGE_HEADER + 1));
     assert_int_equal(mote_pool_in_use(fixture.pool), 0);
     close_pool(&fixture);
 }
@@ -200,7 +214,7 @@ static void reallocating_keeps_the_bytes(void **state)
             block[j] = (uint8_t)(j * 7 + i + 1);
         }
         assert_true(mote_pool_in_use(fixture.pool) >= held + HEADER);
-        assert_true(mote_pool_in_use(fixture.pool) <= 2 * held + 2 * HEADER);
+        assert_true(mote_pool_in_use(fixture.pool) <= 2 * held + 2 * LARGE_HEADER);
     }
     assert_null(mote_mem_reallocate(fixture.mem, block, SIZE_MAX));
     mote_mem_release(fixture.mem, block);
@@ -304,6 +318,28 @@ static void random_operations_keep_blocks_apart(void **state)
     close_pool(&fixture);
 }
 
+/* Whether a process that releases a block twice is stopped by the pool. */
+static void a_second_release_is_noticed(void **state)
+{
+    static const size_t sizes[] = {1, 100, MOTE_POOL_BLOCK_MAX};
+    (void)state;
+    for (size_t i = 0; MOTE_POOL_KEEPS && i < sizeof sizes / sizeof sizes[0]; i++) {
+        int status;
+        const pid_t child = fork();
+        if (child == 0) {
+            struct fixture fixture;
+            (void)freopen("/dev/null", "w", stderr);
+            open_pool(&fixture, KEEP_MAX);
+            void *block = mote_mem_allocate(fixture.mem, sizes[i]);
+            mote_mem_release(fixture.mem, block);
+            mote_mem_release(fixture.mem, block);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_failed_reallocation_changes_nothing),
         cmocka_unit_test(no_failure_leaks),
         cmocka_unit_test(random_operations_keep_blocks_apart),
+        cmocka_unit_test(a_second_release_is_noticed),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
