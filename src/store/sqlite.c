@@ -12,7 +12,7 @@
 
 #define READER_BUSY_MS 50  /* an event loop waits at most that long for another program's lock */
 #define WRITER_BUSY_MS 250 /* the writer has its own thread */
-#define PAGE_CACHE_KIB 256
+#define PAGE_CACHE_KIB "256"
 
 /* Of the statements that read users, where they have them. */
 #define COLUMN_OF_ID   12
@@ -111,7 +111,7 @@ static int configure(sqlite3 *db, enum mote_statement_role role)
     (void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
     return sqlite3_exec(db,
                         "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 0;"
-                        "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -256",
+                        "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -" PAGE_CACHE_KIB,
                         NULL, NULL, NULL);
 }
 
