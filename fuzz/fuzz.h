@@ -6,11 +6,13 @@
 #ifndef MOTE_FUZZ_FUZZ_H
 #define MOTE_FUZZ_FUZZ_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/slice.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -52,6 +54,61 @@ static inline uint8_t *fuzz_copy(struct mote_slice bytes)
         memcpy(copy, bytes.data, bytes.length);
     }
     return copy;
+}
+
+/* The system's memory, counted; one of its allocations may fail. */
+struct fuzz_memory {
+    struct mote_mem mem;
+    size_t held; /* bytes */
+    size_t peak;
+    size_t calls;
+    size_t fail_at; /* 0: none */
+};
+
+/* Each block has its size in front. */
+union fuzz_block {
+    size_t size;
+    max_align_t align;
+};
+
+static inline void *fuzz_memory_reallocate(void *context, void *pointer, size_t size)
+{
+    struct fuzz_memory *memory = context;
+    union fuzz_block *old = pointer != NULL ? (union fuzz_block *)pointer - 1 : NULL;
+    const size_t old_size = old != NULL ? old->size : 0;
+    if (++memory->calls == memory->fail_at) {
+        return NULL;
+    }
+    union fuzz_block *block = realloc(old, sizeof(*block) + size);
+    fuzz_require(block != NULL);
+    block->size = size;
+    memory->held = memory->held - old_size + size;
+    memory->peak = memory->held > memory->peak ? memory->held : memory->peak;
+    return block + 1;
+}
+
+static inline void *fuzz_memory_allocate(void *context, size_t size)
+{
+    return fuzz_memory_reallocate(context, NULL, size);
+}
+
+static inline void fuzz_memory_release(void *context, void *pointer)
+{
+    struct fuzz_memory *memory = context;
+    if (pointer != NULL) {
+        union fuzz_block *block = (union fuzz_block *)pointer - 1;
+        memory->held -= block->size;
+        free(block);
+    }
+}
+
+/* Nothing is held; the allocation of this number fails (from 1; 0: none). */
+static inline void fuzz_memory_init(struct fuzz_memory *memory, size_t fail_at)
+{
+    *memory = (struct fuzz_memory){
+        .mem = {fuzz_memory_allocate, fuzz_memory_reallocate, fuzz_memory_release, memory},
+        .fail_at = fail_at,
+    };
 }
 
 #endif

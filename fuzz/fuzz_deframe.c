@@ -20,51 +20,6 @@
 
 static const size_t limits[] = {0, 1, 2, 5, 127, 128, 255, 256, 1000, 4096, 16384, 65535, 65536, 4194304, UINT32_MAX};
 
-struct counting {
-    struct mote_mem mem;
-    size_t held; /* bytes */
-    size_t peak;
-    size_t calls;
-    size_t fail_at; /* 0: none */
-};
-
-/* Each block has its size in front. */
-union head {
-    size_t size;
-    max_align_t align;
-};
-
-static void *count_reallocate(void *context, void *pointer, size_t size)
-{
-    struct counting *counting = context;
-    union head *old = pointer != NULL ? (union head *)pointer - 1 : NULL;
-    const size_t old_size = old != NULL ? old->size : 0;
-    if (++counting->calls == counting->fail_at) {
-        return NULL;
-    }
-    union head *block = realloc(old, sizeof(*block) + size);
-    fuzz_require(block != NULL);
-    block->size = size;
-    counting->held = counting->held - old_size + size;
-    counting->peak = counting->held > counting->peak ? counting->held : counting->peak;
-    return block + 1;
-}
-
-static void *count_allocate(void *context, size_t size)
-{
-    return count_reallocate(context, NULL, size);
-}
-
-static void count_release(void *context, void *pointer)
-{
-    struct counting *counting = context;
-    if (pointer != NULL) {
-        union head *block = (union head *)pointer - 1;
-        counting->held -= block->size;
-        free(block);
-    }
-}
-
 /* What a reader of the whole wire sees: where each message begins, and how it ends. */
 struct reference {
     size_t count;
@@ -105,7 +60,7 @@ static struct reference read_slowly(struct mote_slice wire, size_t limit)
 
 /* One run over a wire; the messages that came are compared with the wire as they come. */
 struct run {
-    struct counting counting;
+    struct fuzz_memory memory;
     struct mote_deframer deframer;
     struct mote_slice wire;
     size_t given; /* bytes of the wire */
@@ -132,9 +87,9 @@ static void check_message(struct run *run, const struct mote_message *message)
 static void check_memory(const struct run *run)
 {
     const size_t received = run->given > 128 ? run->given : 128;
-    fuzz_require(run->counting.peak <= 2 * received);
-    fuzz_require(run->counting.peak <= run->limit + 16384);
-    fuzz_require(mote_deframer_buffered(&run->deframer) <= run->counting.held);
+    fuzz_require(run->memory.peak <= 2 * received);
+    fuzz_require(run->memory.peak <= run->limit + 16384);
+    fuzz_require(mote_deframer_buffered(&run->deframer) <= run->memory.held);
 }
 
 static void give(struct run *run, size_t length)
@@ -159,21 +114,15 @@ static void give(struct run *run, size_t length)
 static void begin(struct run *run, struct mote_slice wire, size_t limit, size_t fail_at)
 {
     *run = (struct run){.wire = wire, .limit = limit};
-    run->counting.fail_at = fail_at;
-    run->counting.mem = (struct mote_mem){
-        .allocate = count_allocate,
-        .reallocate = count_reallocate,
-        .release = count_release,
-        .context = &run->counting,
-    };
-    mote_deframer_init(&run->deframer, &run->counting.mem, limit);
+    fuzz_memory_init(&run->memory, fail_at);
+    mote_deframer_init(&run->deframer, &run->memory.mem, limit);
 }
 
 static void end(struct run *run)
 {
     const struct reference seen = read_slowly(run->wire, run->limit);
     if (run->error == MOTE_ENOMEM) {
-        fuzz_require(run->counting.fail_at != 0 && run->counting.calls == run->counting.fail_at);
+        fuzz_require(run->memory.fail_at != 0 && run->memory.calls == run->memory.fail_at);
         fuzz_require(run->count < seen.count || seen.inside || seen.error != 0);
     } else {
         fuzz_require(run->error == seen.error);
@@ -182,7 +131,7 @@ static void end(struct run *run)
         fuzz_require(run->error != 0 || mote_deframer_is_inside(&run->deframer) == seen.inside);
     }
     mote_deframer_dispose(&run->deframer);
-    fuzz_require(run->counting.held == 0);
+    fuzz_require(run->memory.held == 0);
 }
 
 static void run_whole(struct mote_slice wire, size_t limit)
@@ -192,7 +141,7 @@ static void run_whole(struct mote_slice wire, size_t limit)
     give(&run, wire.length);
     const struct reference seen = read_slowly(wire, limit);
     const bool tail_of_body = seen.error == 0 && wire.length - seen.good_end > MOTE_MESSAGE_PREFIX;
-    fuzz_require(run.counting.calls == 0 || tail_of_body);
+    fuzz_require(run.memory.calls == 0 || tail_of_body);
     end(&run);
 }
 

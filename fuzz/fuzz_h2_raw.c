@@ -37,14 +37,6 @@ enum flag {
     FLAG_LARGE = 128,     /* answers of 20,000 bytes instead of 10 */
 };
 
-struct counting {
-    struct mote_mem mem;
-    size_t held; /* bytes */
-    size_t peak;
-    size_t calls;
-    size_t fail_at; /* 0: none */
-};
-
 /* What a stream has seen. */
 struct seen {
     int32_t id;
@@ -57,7 +49,7 @@ struct seen {
 };
 
 struct connection {
-    struct counting counting;
+    struct fuzz_memory memory;
     struct mote_limits limits;
     struct mote_timer_wheel wheel;
     struct mote_h2_owner owner;
@@ -84,42 +76,6 @@ struct connection {
     bool over; /* GOAWAY with an error was sent */
     size_t frames;
 };
-
-union head {
-    size_t size;
-    max_align_t align;
-};
-
-static void *count_reallocate(void *context, void *pointer, size_t size)
-{
-    struct counting *counting = context;
-    union head *old = pointer != NULL ? (union head *)pointer - 1 : NULL;
-    const size_t old_size = old != NULL ? old->size : 0;
-    if (++counting->calls == counting->fail_at) {
-        return NULL;
-    }
-    union head *block = realloc(old, sizeof(*block) + size);
-    fuzz_require(block != NULL);
-    block->size = size;
-    counting->held = counting->held - old_size + size;
-    counting->peak = counting->held > counting->peak ? counting->held : counting->peak;
-    return block + 1;
-}
-
-static void *count_allocate(void *context, size_t size)
-{
-    return count_reallocate(context, NULL, size);
-}
-
-static void count_release(void *context, void *pointer)
-{
-    struct counting *counting = context;
-    if (pointer != NULL) {
-        union head *block = (union head *)pointer - 1;
-        counting->held -= block->size;
-        free(block);
-    }
-}
 
 static uint64_t hash_bytes(uint64_t hash, const uint8_t *data, size_t length)
 {
@@ -338,7 +294,7 @@ static void give(struct connection *connection, struct mote_slice bytes)
         take_output(connection);
     }
     const size_t answers = (connection->flags & FLAG_LARGE) != 0 ? 100u * 65536u : 0;
-    fuzz_require(connection->counting.peak <= FIXED_MEMORY + 32 * connection->received + answers);
+    fuzz_require(connection->memory.peak <= FIXED_MEMORY + 32 * connection->received + answers);
 }
 
 static void pass_time(struct connection *connection)
@@ -369,15 +325,13 @@ static void send_requests(struct connection *connection)
 static bool open_connection(struct connection *connection, unsigned flags, size_t fail_at)
 {
     memset(connection, 0, sizeof *connection);
-    connection->counting.mem =
-        (struct mote_mem){count_allocate, count_reallocate, count_release, &connection->counting};
-    connection->counting.fail_at = fail_at;
+    fuzz_memory_init(&connection->memory, fail_at);
     connection->owner.attention = attention;
     connection->flags = flags;
     connection->now_ns = START_NS;
     mote_limits_init(&connection->limits);
     mote_timer_wheel_init(&connection->wheel, START_NS);
-    const struct mote_h2_context_options options = {&connection->limits, &connection->counting.mem, &connection->wheel};
+    const struct mote_h2_context_options options = {&connection->limits, &connection->memory.mem, &connection->wheel};
     if (mote_h2_context_new(&connection->context, &options) != 0) {
         return false;
     }
@@ -407,7 +361,7 @@ static void close_connection(struct connection *connection)
     mote_h2_free(connection->h2);
     mote_h2_context_free(connection->context);
     mote_timer_wheel_dispose(&connection->wheel);
-    fuzz_require(connection->counting.held == 0);
+    fuzz_require(connection->memory.held == 0);
 }
 
 static struct connection as_given, whole, in_bytes;
