@@ -101,6 +101,14 @@ const char *call_fixture_whole(struct mote_rpc_pair *pair, const char *path, con
     return call_fixture_answer(pair);
 }
 
+struct mote_stream *call_fixture_start(struct mote_rpc_pair *pair, const char *path, const char *fields)
+{
+    struct mote_stream *stream = mote_rpc_pair_request(pair, path, fields, false);
+    mote_rpc_pair_write(stream, TWO_PLUS_40, 9, true);
+    mote_rpc_pair_pump(pair);
+    return stream;
+}
+
 void call_fixture_reply_42(struct mote_call *call, const void *request)
 {
     (void)request;
@@ -133,4 +141,16 @@ void call_fixture_hold_stream(struct mote_call *call, const void *request)
     (void)request;
     mote_call_on_cancel(call, call_fixture_note_cancel);
     mote_call_on_writable(call, count_writable);
+}
+
+void call_fixture_note_messages(struct mote_call *call, const void *request)
+{
+    struct call_fixture *fixture = call_fixture_of(call);
+    const calculator_v1_AddRequest *message = request;
+    fixture->got[fixture->got_count++ % 16] = message != NULL ? message->a : INT64_MIN;
+    if (message == NULL) {
+        mote_call_finish(call);
+    } else if (message->a == 1) {
+        mote_call_pause(call);
+    }
 }

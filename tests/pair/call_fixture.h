@@ -62,6 +62,8 @@ const char *call_fixture_answer(struct mote_rpc_pair *pair);
 /* A request with these bytes as its whole body (none: END_STREAM on HEADERS), and what the client got. */
 const char *call_fixture_whole(struct mote_rpc_pair *pair, const char *path, const char *fields, const char *bytes,
                                size_t length);
+/* A request with TWO_PLUS_40 as its whole body, taken in by the server; what the client got stays in the log. */
+struct mote_stream *call_fixture_start(struct mote_rpc_pair *pair, const char *path, const char *fields);
 
 /* Handlers and callbacks. */
 void call_fixture_reply_42(struct mote_call *call, const void *request);
@@ -70,5 +72,7 @@ void call_fixture_hold(struct mote_call *call, const void *request);
 /* A stream that goes on: notes cancellation and when it is writable. */
 void call_fixture_hold_stream(struct mote_call *call, const void *request);
 void call_fixture_note_cancel(struct mote_call *call, enum mote_status status);
+/* Of a request stream: notes each message's `a` in fixture->got, pauses behind a 1, finishes at the end. */
+void call_fixture_note_messages(struct mote_call *call, const void *request);
 
 #endif

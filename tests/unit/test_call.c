@@ -14,30 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair/call_fixture.h"
+#include "call_test.h"
 #include "rpc/core.h"
-
-static void teardown(struct call_fixture *fixture)
-{
-    mote_rpc_pair_dispose(&fixture->pair);
-    assert_int_equal(fixture->observed.started, fixture->observed.ended);
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        print_message("expected \"%s\" in:\n%s\n", part, text);
-        fail();
-    }
-}
-
-/* Other calls go on as if nothing had been. */
-static void assert_usable(struct mote_rpc_pair *pair)
-{
-    const char *log = call_fixture_whole(pair, ADD, NULL, TWO_PLUS_40, 9);
-    assert_contains(log, " data 0000000002082a\n");
-    assert_contains(log, " trailers grpc-status=0\n");
-}
 
 /* --- good requests --------------------------------------------------------------------------------------------- */
 
@@ -387,23 +365,11 @@ static void test_streams(void **state)
     teardown(&fixture);
 }
 
-static void note_messages(struct mote_call *call, const void *request)
-{
-    struct call_fixture *fixture = call_fixture_of(call);
-    const calculator_v1_AddRequest *message = request;
-    fixture->got[fixture->got_count++ % 16] = message != NULL ? message->a : INT64_MIN;
-    if (message == NULL) {
-        mote_call_finish(call);
-    } else if (message->a == 1) {
-        mote_call_pause(call);
-    }
-}
-
 static void test_pause(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, note_messages);
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_note_messages);
     struct mote_stream *stream = mote_rpc_pair_request(pair, BIDI, NULL, false);
     mote_rpc_pair_message(stream, "\x08\x01", 2, false);
     mote_rpc_pair_message(stream, "\x08\x02", 2, false);
@@ -437,7 +403,7 @@ static void test_pause_at_end(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, note_messages);
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_note_messages);
     for (int late_end = 0; late_end < 2; late_end++) {
         fixture.got_count = 0;
         struct mote_stream *stream = mote_rpc_pair_request(pair, BIDI, NULL, false);
@@ -460,7 +426,7 @@ static void test_pause_is_bounded(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, note_messages);
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_note_messages);
     struct mote_stream *stream = mote_rpc_pair_request(pair, BIDI, NULL, false);
     mote_rpc_pair_message(stream, "\x08\x01", 2, false);
     static const uint8_t body[1000] = {0x08, 0x02, 0x7a, 0xe3, 0x07};
@@ -486,7 +452,7 @@ static void test_pause_again_and_again(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, note_messages);
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_note_messages);
     struct mote_stream *stream = mote_rpc_pair_request(pair, BIDI, NULL, false);
     static const uint8_t body[1000] = {0x08, 0x01, 0x7a, 0xe3, 0x07};
     for (size_t i = 0; i < 500; i++) {
@@ -511,9 +477,7 @@ static void test_cancel(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
-    struct mote_stream *stream = mote_rpc_pair_request(pair, UNARY, "x-keep: this\nuser-agent: agent/7", false);
-    mote_rpc_pair_write(stream, TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
+    struct mote_stream *stream = call_fixture_start(pair, UNARY, "x-keep: this\nuser-agent: agent/7");
     const struct mote_slice kept = mote_call_metadata(fixture.call, "x-keep");
     mote_h2_reset(stream, MOTE_H2_CANCEL);
     mote_rpc_pair_pump(pair);
@@ -572,8 +536,7 @@ static void test_late_answer(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
-    mote_rpc_pair_write(mote_rpc_pair_request(pair, UNARY, NULL, false), TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
+    call_fixture_start(pair, UNARY, NULL);
     mote_rpc_pair_pass(pair, SECOND);
     assert_string_equal(mote_rpc_pair_take_log(pair), "");
     mote_server_worker_set_now(pair->worker, pair->now_ns);
@@ -603,9 +566,7 @@ static void test_handlers_in_flight(void **state)
         assert_int_equal(mote_rpc_pair_connect_raw(pair), 0);
         struct mote_call *calls[3];
         for (int i = 0; i < 3; i++) {
-            struct mote_stream *stream = mote_rpc_pair_request(pair, UNARY, NULL, false);
-            mote_rpc_pair_write(stream, TWO_PLUS_40, 9, true);
-            mote_rpc_pair_pump(pair);
+            struct mote_stream *stream = call_fixture_start(pair, UNARY, NULL);
             calls[i] = fixture.call;
             mote_h2_reset(stream, MOTE_H2_CANCEL); /* the handler goes on */
         }

@@ -7,36 +7,12 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "call_test.h"
 #include "codec/element.h"
-#include "pair/call_fixture.h"
 #include "rpc/core.h"
 #include "support/failing_mem.h"
-
-static void teardown(struct call_fixture *fixture)
-{
-    mote_rpc_pair_dispose(&fixture->pair);
-    assert_int_equal(fixture->observed.started, fixture->observed.ended);
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        print_message("expected \"%s\" in:\n%s\n", part, text);
-        fail();
-    }
-}
-
-/* Other calls go on as if nothing had been. */
-static void assert_usable(struct mote_rpc_pair *pair)
-{
-    const char *log = call_fixture_whole(pair, ADD, NULL, TWO_PLUS_40, 9);
-    assert_contains(log, " data 0000000002082a\n");
-    assert_contains(log, " trailers grpc-status=0\n");
-}
 
 /* --- answers --------------------------------------------------------------------------------------------------- */
 
@@ -104,9 +80,7 @@ static void test_slow_reader(void **state)
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold_stream);
     pair->raw_consumes = false;
-    struct mote_stream *stream = mote_rpc_pair_request(pair, SERVER_STREAM, NULL, false);
-    mote_rpc_pair_write(stream, TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
+    struct mote_stream *stream = call_fixture_start(pair, SERVER_STREAM, NULL);
     struct mote_call *call = fixture.call;
     static const uint8_t body[16000];
     size_t sent = 0;
@@ -144,8 +118,7 @@ static void test_large_message(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold_stream);
-    mote_rpc_pair_write(mote_rpc_pair_request(pair, SERVER_STREAM, NULL, false), TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
+    call_fixture_start(pair, SERVER_STREAM, NULL);
     static const uint8_t body[1000000];
     assert_int_equal(mote_call_send_encoded(fixture.call, mote_slice(body, sizeof body)), 0);
     assert_false(mote_call_writable(fixture.call));

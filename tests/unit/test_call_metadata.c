@@ -7,26 +7,10 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "pair/call_fixture.h"
+#include "call_test.h"
 #include "rpc/core.h"
-
-static void teardown(struct call_fixture *fixture)
-{
-    mote_rpc_pair_dispose(&fixture->pair);
-    assert_int_equal(fixture->observed.started, fixture->observed.ended);
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        print_message("expected \"%s\" in:\n%s\n", part, text);
-        fail();
-    }
-}
 
 static void add_metadata(struct mote_call *call)
 {
@@ -95,8 +79,7 @@ static void test_metadata_limits(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, metadata_at_limits);
-    mote_rpc_pair_write(mote_rpc_pair_request(pair, UNARY, NULL, false), TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
+    call_fixture_start(pair, UNARY, NULL);
     assert_int_equal(fixture.handled, 1);
     assert_int_equal(fixture.observed.summary.status, MOTE_STATUS_OK);
     teardown(&fixture);

@@ -8,37 +8,9 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "pair/call_fixture.h"
+#include "call_test.h"
 #include "rpc/core.h"
-
-static void teardown(struct call_fixture *fixture)
-{
-    mote_rpc_pair_dispose(&fixture->pair);
-    assert_int_equal(fixture->observed.started, fixture->observed.ended);
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        print_message("expected \"%s\" in:\n%s\n", part, text);
-        fail();
-    }
-}
-
-static void note_messages(struct mote_call *call, const void *request)
-{
-    struct call_fixture *fixture = call_fixture_of(call);
-    const calculator_v1_AddRequest *message = request;
-    fixture->got[fixture->got_count++ % 16] = message != NULL ? message->a : INT64_MIN;
-    if (message == NULL) {
-        mote_call_finish(call);
-    } else if (message->a == 1) {
-        mote_call_pause(call);
-    }
-}
 
 static void test_deadline(void **state)
 {
@@ -69,8 +41,7 @@ static void test_deadline_in_stream(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold_stream);
-    mote_rpc_pair_write(mote_rpc_pair_request(pair, SERVER_STREAM, "grpc-timeout: 1S", false), TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
+    call_fixture_start(pair, SERVER_STREAM, "grpc-timeout: 1S");
     const calculator_v1_AddResponse response = {.sum = 1};
     assert_int_equal(mote_call_send(fixture.call, &response), 0);
     mote_rpc_pair_pass(pair, 2 * SECOND);
@@ -143,7 +114,7 @@ static void test_idle_stream(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, note_messages);
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_note_messages);
     struct mote_stream *stream = mote_rpc_pair_request(pair, BIDI, NULL, false);
     mote_rpc_pair_message(stream, "\x08\x02", 2, false);
     mote_rpc_pair_pass(pair, 200 * SECOND);

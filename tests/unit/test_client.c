@@ -9,9 +9,9 @@
 
 #include <string.h>
 
+#include "call_test.h"
 #include "grpc/health/v1/health.mote.h"
 #include "grpc/reflection/v1/reflection.mote.h"
-#include "pair/call_fixture.h"
 #include "rpc/core.h"
 #include "rpc/health.h"
 #include "rpc/reflection.h"
@@ -74,18 +74,11 @@ static int start(struct mote_rpc_pair *pair, struct result *result)
     return error;
 }
 
-static struct mote_rpc_pair *setup(struct call_fixture *fixture)
-{
-    assert_int_equal(call_fixture_prepare(fixture, mote_mem_system()), 0);
-    return &fixture->pair;
-}
-
 static void test_many_calls(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
-    assert_int_equal(mote_rpc_pair_connect(pair), 0);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     static struct result results[100];
     for (int round = 0; round < 5; round++) {
         for (size_t i = 0; i < 100; i++) {
@@ -110,8 +103,7 @@ static void test_close(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
-    assert_int_equal(mote_rpc_pair_connect(pair), 0);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct result result;
     assert_int_equal(start(pair, &result), 0);
     mote_client_connection_close(pair->client_connection, pair->now_ns);
@@ -130,8 +122,7 @@ static void test_close_idle(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
-    assert_int_equal(mote_rpc_pair_connect(pair), 0);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     mote_client_connection_close(pair->client_connection, pair->now_ns);
     mote_rpc_pair_pump(pair);
     assert_true(mote_client_connection_is_over(pair->client_connection));
@@ -143,8 +134,7 @@ static void test_connection_lost(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
-    assert_int_equal(mote_rpc_pair_connect(pair), 0);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct result results[3];
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(start(pair, &results[i]), 0);
@@ -162,8 +152,7 @@ static void test_server_goes_away(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
-    assert_int_equal(mote_rpc_pair_connect(pair), 0);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct result result;
     assert_int_equal(start(pair, &result), 0);
     mote_server_connection_drain(pair->connection, pair->now_ns);

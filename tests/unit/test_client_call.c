@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pair/call_fixture.h"
+#include "call_test.h"
 #include "rpc/core.h"
 
 /* What a call's callbacks saw, in order: "h" headers, "m<number>" a message, "w" writable, then the end. */
@@ -88,13 +88,6 @@ static void start_method(struct seen *seen, struct mote_rpc_pair *pair, const st
     start(seen, pair->client_connection, method, UINT64_MAX, pair->now_ns);
 }
 
-static struct mote_rpc_pair *setup(struct call_fixture *fixture)
-{
-    assert_int_equal(call_fixture_prepare(fixture, mote_mem_system()), 0);
-    assert_int_equal(mote_rpc_pair_connect(&fixture->pair), 0);
-    return &fixture->pair;
-}
-
 static void send_number(struct seen *seen, int64_t number)
 {
     const calculator_v1_SumRequest request = {.number = number};
@@ -105,7 +98,7 @@ static void test_kinds(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct seen seen;
     start_method(&seen, pair, &calculator_v1_Calculator_Add_method);
     const calculator_v1_AddRequest add = {.a = 2, .b = 40};
@@ -153,7 +146,7 @@ static void test_failures(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct seen seen;
     start_method(&seen, pair, &calculator_v1_Calculator_Add_method);
     const calculator_v1_AddRequest add = {.a = INT64_MAX, .b = 1};
@@ -178,7 +171,7 @@ static void test_deadline(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct seen seen;
     start(&seen, pair->client_connection, &calculator_v1_Calculator_RunningTotal_method, 100 * 1000000, pair->now_ns);
     send_number(&seen, 1);
@@ -194,7 +187,7 @@ static void test_cancel(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct seen seen;
     start_method(&seen, pair, &calculator_v1_Calculator_Count_method);
     seen.cancels = true;
@@ -214,7 +207,7 @@ static void test_flow_control(void **state)
 {
     (void)state;
     struct call_fixture fixture;
-    struct mote_rpc_pair *pair = setup(&fixture);
+    struct mote_rpc_pair *pair = setup_client(&fixture);
     struct seen seen;
     start_method(&seen, pair, &calculator_v1_Calculator_Count_method);
     const calculator_v1_CountRequest count = {.from = 1, .to = 60, .padding = 65536};

@@ -7,10 +7,9 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <string.h>
 
-#include "pair/call_fixture.h"
+#include "call_test.h"
 #include "rpc/core.h"
 
 #define SHUTTING_DOWN "grpc-status=14 grpc-message=the server is shutting down grpc-status-details-bin="
@@ -19,22 +18,6 @@ static void watch(struct mote_call *call, const void *request)
 {
     call_fixture_hold_stream(call, request);
     mote_call_set_endless(call);
-}
-
-static struct mote_stream *start(struct mote_rpc_pair *pair, const char *path)
-{
-    struct mote_stream *stream = mote_rpc_pair_request(pair, path, NULL, false);
-    mote_rpc_pair_write(stream, TWO_PLUS_40, 9, true);
-    mote_rpc_pair_pump(pair);
-    return stream;
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL) {
-        print_message("expected \"%s\" in:\n%s\n", part, text);
-        fail();
-    }
 }
 
 static void test_drain_idle(void **state)
@@ -59,9 +42,9 @@ static void test_drain(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, watch);
-    start(pair, SERVER_STREAM);
+    call_fixture_start(pair, SERVER_STREAM, NULL);
     fixture.handler = call_fixture_hold;
-    start(pair, UNARY);
+    call_fixture_start(pair, UNARY, NULL);
     struct mote_call *held = fixture.call;
     mote_server_connection_drain(pair->connection, pair->now_ns);
     mote_server_connection_drain(pair->connection, pair->now_ns);
@@ -89,10 +72,10 @@ static void test_drain_without_ack(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, watch);
-    start(pair, SERVER_STREAM);
+    call_fixture_start(pair, SERVER_STREAM, NULL);
     pair->reads = false;
     mote_server_connection_drain(pair->connection, pair->now_ns);
-    start(pair, ADD);
+    call_fixture_start(pair, ADD, NULL);
     assert_int_equal(fixture.observed.started, 2);
     assert_int_equal(fixture.observed.summary.status, MOTE_STATUS_OK);
     mote_rpc_pair_pass(pair, 4990 * 1000000ull);
@@ -149,11 +132,11 @@ static void test_cut(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
-    start(pair, UNARY);
+    call_fixture_start(pair, UNARY, NULL);
     struct mote_call *held = fixture.call;
     mote_rpc_pair_request(pair, UNARY, NULL, false); /* still sends its body */
     fixture.handler = call_fixture_hold_stream;
-    start(pair, SERVER_STREAM);
+    call_fixture_start(pair, SERVER_STREAM, NULL);
     const calculator_v1_AddResponse response = {.sum = 1};
     assert_int_equal(mote_call_send(fixture.call, &response), 0);
     assert_true(mote_server_connection_cut(pair->connection, pair->now_ns));
@@ -177,7 +160,7 @@ static void test_cut_of_an_idle_connection(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_reply_42);
-    start(pair, UNARY);
+    call_fixture_start(pair, UNARY, NULL);
     assert_int_equal(fixture.observed.ended, 1);
     assert_false(mote_server_connection_cut(pair->connection, pair->now_ns));
     mote_rpc_pair_pump(pair);
@@ -202,7 +185,7 @@ static void test_cut_with_entangled_calls(void **state)
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
     for (size_t i = 0; i < 3; i++) {
-        start(pair, UNARY);
+        call_fixture_start(pair, UNARY, NULL);
         others[i] = fixture.call;
         mote_call_on_cancel(fixture.call, end_others);
     }
@@ -228,10 +211,10 @@ static void test_stream_ids(void **state)
     fixture.pair.limits.stream_id_max = 5;
     struct mote_rpc_pair *pair = &fixture.pair;
     assert_int_equal(mote_rpc_pair_connect_raw(pair), 0);
-    start(pair, ADD);
-    start(pair, ADD);
+    call_fixture_start(pair, ADD, NULL);
+    call_fixture_start(pair, ADD, NULL);
     assert_null(strstr(call_fixture_answer(pair), "goaway"));
-    start(pair, ADD);
+    call_fixture_start(pair, ADD, NULL);
     const char *log = call_fixture_answer(pair);
     assert_contains(log, "5 trailers grpc-status=0\n");
     assert_contains(log, "goaway NO_ERROR 5\n");
@@ -244,7 +227,7 @@ static void test_protocol_error(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
-    start(pair, UNARY);
+    call_fixture_start(pair, UNARY, NULL);
     static const uint8_t frame[] = {0, 0, 1, 0, 0, 0, 0, 0, 0, 'x'}; /* DATA on stream 0 */
     (void)!mote_server_connection_recv(pair->connection, mote_slice(frame, sizeof frame), pair->now_ns);
     assert_contains(call_fixture_answer(pair), "goaway PROTOCOL_ERROR");
@@ -261,7 +244,7 @@ static void test_events_of_sending(void **state)
     (void)state;
     struct call_fixture fixture;
     struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
-    start(pair, UNARY);
+    call_fixture_start(pair, UNARY, NULL);
     call_fixture_reply_42(fixture.call, NULL);
     assert_non_null(fixture.call->stream);
     uint8_t out[1024];
