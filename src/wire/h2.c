@@ -388,6 +388,10 @@ static bool next_frame(struct mote_h2 *h2)
     if (!mote_h2_memory_end_send(h2) || length < 0) {
         fail(h2, length < 0 ? length : NGHTTP2_ERR_NOMEM);
         mote_h2_bury(h2);
+        if (h2->inside_block) { /* it broke off: nothing that the peer could read may follow */
+            h2->inside_block = false;
+            h2->notice_length = 0;
+        }
         return false;
     }
     h2->rest = data;

@@ -281,6 +281,9 @@ static bool is_cancelled_early(const struct mote_h2_stream *stream)
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *user_data)
 {
     struct mote_h2 *h2 = user_data;
+    if (h2->buried) {
+        return 0; /* see on_frame_send */
+    }
     struct mote_h2_stream *stream = nghttp2_session_get_stream_user_data(session, id);
     if (stream == NULL || stream->closed) {
         return outcome(h2);
@@ -314,6 +317,9 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 {
     struct mote_h2 *h2 = user_data;
     (void)session;
+    if (h2->buried) {
+        return 0; /* the rest of a header block, whose stream may be gone, is let out before GOAWAY */
+    }
     switch (frame->hd.type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
@@ -343,21 +349,6 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     return outcome(h2);
 }
 
-/* A response or trailers that could not be sent would leave the peer waiting. */
-static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user_data)
-{
-    struct mote_h2 *h2 = user_data;
-    (void)session;
-    (void)error;
-    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-        struct mote_h2_stream *stream = find(h2, frame->hd.stream_id);
-        if (stream != NULL && !stream->closed) {
-            reset_later(stream, MOTE_H2_INTERNAL_ERROR);
-        }
-    }
-    return outcome(h2);
-}
-
 int mote_h2_callbacks_new(nghttp2_session_callbacks **out)
 {
     nghttp2_session_callbacks *callbacks;
@@ -371,7 +362,6 @@ int mote_h2_callbacks_new(nghttp2_session_callbacks **out)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
-    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, mote_h2_stream_send_data);
     *out = callbacks;
     return 0;

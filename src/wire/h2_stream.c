@@ -497,7 +497,7 @@ void mote_h2_consume(struct mote_stream *public, size_t length)
     mote_assert(length <= stream->unconsumed);
     stream->unconsumed -= length;
     /* A peer that has ended its side needs no window. */
-    if (stream->peer_ended || stream->closed || h2->killed || h2->aborted || length == 0) {
+    if (stream->peer_ended || stream->closed || h2->killed || h2->aborted) {
         return;
     }
     if (nghttp2_session_consume_stream(h2->session, public->id, length) != 0) {

@@ -431,6 +431,8 @@ static void test_terminate(void **state)
     assert_string_equal(mote_end_take_log(&pair->client), "headers 3\ngoaway ENHANCE_YOUR_CALM 3\n");
     assert_string_equal(mote_h2_end_reason(pair->server.h2), "too much");
     assert_true(mote_h2_is_over(pair->server.h2));
+    mote_h2_terminate(pair->server.h2, MOTE_H2_NO_ERROR, "and again");
+    assert_false(mote_h2_wants_write(pair->server.h2));
     assert_int_equal(mote_h2_recv(pair->server.h2, mote_slice_text("x"), pair->now_ns), MOTE_ECLOSED);
     assert_int_equal(mote_h2_shutdown(pair->server.h2, NULL), MOTE_ECLOSED);
     assert_int_equal(mote_h2_shutdown_notice(pair->server.h2, NULL), MOTE_ECLOSED);

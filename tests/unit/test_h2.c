@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "pair/raw.h"
+#include "wire/meter.h"
 
 #define SECOND       MOTE_LIMITS_SECOND
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -175,6 +176,68 @@ static void test_idle_costs_no_timer(void **state)
     assert_int_equal(mote_pair_write_ok(raw->stream), 0);
     assert_string_equal(mote_raw_collect(raw), "HEADERS 1\nDATA 1 6\nHEADERS 1 end\n");
     assert_int_equal(raw->pair.wheel.count, 0);
+    mote_peer_request(&raw->in, 3, true); /* a stream that has nothing to say for a while */
+    mote_raw_feed(raw);
+    assert_int_equal(mote_pair_respond(raw->stream), 0);
+    assert_string_equal(mote_raw_collect(raw), "HEADERS 3\n");
+    assert_int_equal(mote_h2_write(raw->stream, mote_slice_text("1"), mote_slice_text("")), 0);
+    assert_string_equal(mote_raw_collect(raw), "DATA 3 1\n");
+    assert_int_equal(raw->pair.wheel.count, 0);
+}
+
+/* The timers run for a connection that is given bytes and asked for nothing. */
+static void test_timers_without_output(void **state)
+{
+    struct mote_raw *raw = *state;
+    mote_raw_start_and_settle(raw);
+    mote_raw_pass(raw, 2 * SECOND);
+    mote_end_feed(&raw->pair.server, mote_slice("\0\0\x10\1\4\0\0\0\1\x83", 10));
+    for (int i = 0; i < 7; i++) {
+        raw->pair.now_ns += SECOND;
+        mote_timer_wheel_advance(&raw->pair.wheel, raw->pair.now_ns);
+    }
+    assert_int_equal(raw->pair.server.attention_count, 1);
+    expect_over(raw, "1 ENHANCE_YOUR_CALM header block too slow");
+}
+
+/* What comes on a stream that we ended early was on its way, and is forgiven; not on one that the peer broke. */
+static void test_frames_on_their_way(void **state)
+{
+    struct mote_raw *raw = *state;
+    raw->pair.limits.glitch_burst = 2;
+    mote_raw_start_and_settle(raw);
+    mote_peer_request(&raw->in, 1, false);
+    mote_raw_feed(raw);
+    mote_h2_reset(raw->stream, MOTE_H2_CANCEL);
+    (void)mote_raw_collect(raw);
+    for (uint32_t i = 0; i < MOTE_METER_FORGIVEN; i++) {
+        mote_peer_data(&raw->in, 1, 100, false);
+    }
+    mote_raw_feed(raw);
+    (void)mote_raw_collect(raw);
+    assert_string_equal(raw->goaway, "");
+    mote_peer_request(&raw->in, 3, false);
+    mote_peer_frame(&raw->in, PEER_HEADERS, PEER_END_HEADERS, 3, mote_slice("\0\1t\1v", 5));
+    mote_raw_feed(raw);
+    assert_string_equal(mote_raw_collect(raw), "RST_STREAM 3 PROTOCOL_ERROR\n");
+    mote_peer_data(&raw->in, 3, 100, false);
+    mote_raw_feed(raw);
+    expect_over(raw, "3 ENHANCE_YOUR_CALM too many glitches");
+}
+
+/* A call that both sides have ended is over: nghttp2 has forgotten it, the meter has not. */
+static void test_frames_behind_a_whole_call(void **state)
+{
+    struct mote_raw *raw = *state;
+    mote_raw_start_and_settle(raw);
+    mote_peer_request(&raw->in, 1, true);
+    mote_raw_feed(raw);
+    mote_raw_reply(raw, 10);
+    (void)mote_raw_collect(raw);
+    assert_int_equal(mote_h2_stream_count(raw->pair.server.h2), 0);
+    mote_peer_data(&raw->in, 1, 1, false);
+    mote_raw_feed(raw);
+    expect_over(raw, "1 STREAM_CLOSED DATA on a closed stream");
 }
 
 static void request_large_reply(struct mote_raw *raw, uint32_t id)
@@ -319,6 +382,8 @@ static void test_crumbs(void **state)
     mote_peer_window_update(&raw->in, 1, 486); /* and so is the rest, whatever its size */
     mote_raw_feed(raw);
     assert_string_equal(mote_raw_collect(raw), "DATA 1 486\nHEADERS 1 end\n");
+    mote_raw_pass(raw, 2 * SECOND);
+    assert_int_equal(raw->pair.wheel.count, 0);
 }
 
 /* A crumb that is never taken away by a reset or an end. */
@@ -605,10 +670,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_honest_cancellations, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_frames_behind_a_whole_call, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_frames_on_their_way, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_bad_preface),
         cmocka_unit_test_setup_teardown(test_killed_before_our_settings, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_timeouts),
         cmocka_unit_test_setup_teardown(test_trickling_headers, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_timers_without_output, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_idle_costs_no_timer, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_stalled_replies, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_slow_transport_is_no_stall, mote_raw_set_up, mote_raw_tear_down),

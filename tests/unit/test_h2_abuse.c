@@ -28,6 +28,12 @@ static void flood_rapid_reset(struct mote_buffer *out, uint32_t n)
     mote_peer_rst_stream(out, mote_peer_id(n), MOTE_H2_CANCEL);
 }
 
+static void flood_rapid_reset_without_sense(struct mote_buffer *out, uint32_t n)
+{
+    mote_raw_request_with(out, mote_peer_id(n), PEER_END_STREAM, "grpc-timeout", "soon");
+    mote_peer_rst_stream(out, mote_peer_id(n), MOTE_H2_CANCEL);
+}
+
 static void flood_window_overflow(struct mote_buffer *out, uint32_t n)
 {
     mote_peer_request(out, mote_peer_id(n), true);
@@ -159,6 +165,8 @@ static const struct flood {
 } floods[] = {
     {"rapid reset", flood_rapid_reset, true, true, 250, 250, 0, "too many cancelled calls"},
     {"rapid reset, not reading", flood_rapid_reset, true, false, 250, 250, 0, "too many cancelled calls"},
+    {"rapid reset, deadlines without sense", flood_rapid_reset_without_sense, true, true, 250, 250, 0,
+     "too many cancelled calls"},
     {"window overflow", flood_window_overflow, true, true, 260, 260, 250, "too many cancelled calls"},
     {"initial window", flood_initial_window, true, true, 600, 600, 500, "too many cancelled calls"},
     {"content-length", flood_content_length, true, true, 251, 250, 250, "too many cancelled calls"},
