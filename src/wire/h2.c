@@ -102,6 +102,7 @@ int mote_h2_new(struct mote_h2 **out, struct mote_h2_context *context, enum mote
     h2->now_ns = now_ns;
     h2->since_ns = now_ns;
     mote_list_init(&h2->streams);
+    mote_h2_block_init(&h2->builder);
     mote_meter_init(&h2->meter, context->limits, role == MOTE_ROLE_SERVER, now_ns);
     const int result = role == MOTE_ROLE_SERVER ? nghttp2_session_server_new3(&h2->session, context->callbacks, h2,
                                                                               context->options, &context->nghttp2_mem)

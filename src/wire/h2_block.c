@@ -7,21 +7,23 @@
  * calls cost:
  *   - a block in which every field is the template's is the template (a reference);
  *   - up to MOTE_H2_OVERRIDES_MAX other values (the path, the deadline, a content-length) make a block derived from it,
- *     which holds the template and these values;
+ *     which lies in the stream and holds the template and these values;
  *   - anything else makes a block of its own, and that is the next template.
  * Pointers that are equal are equal strings, because the template keeps its strings alive. A block over a limit, or
  * with a field the client marked as sensitive (RFC 7541 §7.1.3), never becomes a template.
+ *
+ * Entries and metadata of a block that stands alone lie behind it. While it grows there is room for most; as a template
+ * it lasts as long as its connection, and is made as small as it can be.
  */
 #include <string.h>
 
 #include "wire/h2_internal.h"
 
-static void hold(nghttp2_rcbuf *rcbuf)
-{
-    if (!nghttp2_rcbuf_is_static(rcbuf)) {
-        nghttp2_rcbuf_incref(rcbuf);
-    }
-}
+/* While a block grows: room for so many entries and metadata fields behind it. */
+#define ENTRIES_INLINE 16u
+#define OTHERS_INLINE  4u
+
+static const struct mote_h2_entry nothing = {.name = NULL};
 
 static struct mote_slice slice_of(nghttp2_rcbuf *rcbuf)
 {
@@ -29,21 +31,46 @@ static struct mote_slice slice_of(nghttp2_rcbuf *rcbuf)
     return mote_slice(bytes.base, bytes.len);
 }
 
-static struct mote_h2_block *block_new(struct mote_h2 *h2)
+/* With room for so many behind it; its fields are not set. */
+static struct mote_h2_block *allocate_block(struct mote_mem *mem, size_t entries, size_t others)
 {
-    struct mote_h2_block *block = mote_mem_allocate(h2->context->mem, sizeof *block);
+    struct mote_h2_block *block =
+        mote_mem_allocate(mem, sizeof *block + entries * sizeof *block->entries + others * sizeof *block->others);
     if (block == NULL) {
         return NULL;
     }
-    memset(block, 0, offsetof(struct mote_h2_block, inline_entries));
+    block->mem = mem;
+    block->base = NULL;
+    block->entries = (struct mote_h2_entry *)(block + 1);
+    block->others = (struct mote_field *)(block->entries + entries);
     block->refs = 1;
-    block->mem = h2->context->mem;
-    block->entries = block->inline_entries;
-    block->entry_capacity = MOTE_H2_ENTRIES_INLINE;
-    block->others = block->inline_others;
-    block->other_capacity = MOTE_H2_OTHERS_INLINE;
-    block->fields.others = block->others;
+    block->entry_count = 0;
+    block->entry_capacity = (uint16_t)entries;
+    block->other_capacity = (uint16_t)others;
+    block->entries_apart = false;
+    block->others_apart = false;
     return block;
+}
+
+static struct mote_h2_block *block_new(struct mote_h2 *h2)
+{
+    struct mote_h2_block *block = allocate_block(h2->context->mem, ENTRIES_INLINE, OTHERS_INLINE);
+    if (block != NULL) {
+        block->fields = (struct mote_fields){.others = block->others};
+    }
+    return block;
+}
+
+/* Everything but the strings. */
+static void release_block(struct mote_h2_block *block)
+{
+    if (block->entries_apart) {
+        mote_mem_release(block->mem, block->entries);
+    }
+    if (block->others_apart) {
+        mote_mem_release(block->mem, block->others);
+    }
+    mote_mem_release(block->mem, block);
 }
 
 void mote_h2_block_unref(struct mote_h2_block *block)
@@ -51,38 +78,37 @@ void mote_h2_block_unref(struct mote_h2_block *block)
     if (block == NULL || --block->refs != 0) {
         return;
     }
+    struct mote_h2_block *base = block->base;
     for (size_t i = 0; i < block->entry_count; i++) {
-        if (block->base == NULL) {
+        if (base == NULL) {
             nghttp2_rcbuf_decref(block->entries[i].name);
         }
         nghttp2_rcbuf_decref(block->entries[i].value);
     }
-    if (block->base != NULL) {
-        mote_h2_block_unref(block->base);
+    if (base != NULL) {
+        mote_h2_block_unref(base);
+    } else {
+        release_block(block);
     }
-    if (block->entries != block->inline_entries) {
-        mote_mem_release(block->mem, block->entries);
-    }
-    if (block->others != block->inline_others) {
-        mote_mem_release(block->mem, block->others);
-    }
-    mote_mem_release(block->mem, block);
 }
 
-/* Doubles an array that begins as `inline_array`; false when memory runs out. */
-static bool grow(struct mote_h2_block *block, void **array, const void *inline_array, size_t *capacity,
-                 size_t element_size)
+/* Doubles an array; false when memory runs out. */
+static bool grow(struct mote_h2_block *block, void **array, bool *apart, uint16_t *capacity, size_t element_size)
 {
+    if (*capacity > UINT16_MAX / 2) {
+        return false;
+    }
     void *larger = mote_mem_allocate(block->mem, 2 * *capacity * element_size);
     if (larger == NULL) {
         return false;
     }
     memcpy(larger, *array, *capacity * element_size);
-    if (*array != inline_array) {
+    if (*apart) {
         mote_mem_release(block->mem, *array);
     }
     *array = larger;
-    *capacity *= 2;
+    *apart = true;
+    *capacity = (uint16_t)(2 * *capacity);
     return true;
 }
 
@@ -91,15 +117,21 @@ static struct mote_h2_entry *add_entry(struct mote_h2_block *block, nghttp2_rcbu
 {
     if (block->entry_count == block->entry_capacity) {
         void *array = block->entries;
-        if (!grow(block, &array, block->inline_entries, &block->entry_capacity, sizeof *block->entries)) {
+        if (!grow(block, &array, &block->entries_apart, &block->entry_capacity, sizeof *block->entries)) {
             return NULL;
         }
         block->entries = array;
     }
-    struct mote_h2_entry *entry = &block->entries[block->entry_count++];
-    *entry = (struct mote_h2_entry){.name = name, .value = value, .slot = MOTE_H2_SLOT_NONE};
-    hold(name);
-    hold(value);
+    struct mote_h2_entry *entry = &block->entries[block->entry_count];
+    *entry = (struct mote_h2_entry){
+        .name = name,
+        .value = value,
+        .length = (uint32_t)nghttp2_rcbuf_get_buf(value).len,
+        .slot = MOTE_H2_SLOT_NONE,
+        .index = block->entry_count++,
+    };
+    nghttp2_rcbuf_incref(name);
+    nghttp2_rcbuf_incref(value);
     return entry;
 }
 
@@ -108,7 +140,7 @@ static bool add_other(struct mote_h2_block *block, struct mote_slice name, struc
     struct mote_fields *fields = &block->fields;
     if (fields->other_count == block->other_capacity) {
         void *array = block->others;
-        if (!grow(block, &array, block->inline_others, &block->other_capacity, sizeof *block->others)) {
+        if (!grow(block, &array, &block->others_apart, &block->other_capacity, sizeof *block->others)) {
             return false;
         }
         block->others = array;
@@ -192,8 +224,7 @@ static bool leave_template(struct mote_h2 *h2)
     const size_t matched = (size_t)(builder->next - template->entries);
     size_t override = 0;
     builder->template = NULL;
-    builder->next = NULL;
-    builder->end = NULL;
+    builder->next = &nothing;
     builder->block = block_new(h2);
     bool good = builder->block != NULL || out_of_memory(h2);
     for (size_t i = 0; i < matched && good; i++) {
@@ -207,22 +238,16 @@ static bool leave_template(struct mote_h2 *h2)
     return good;
 }
 
-/* A block that is the template but for values to come; NULL when memory runs out. */
-static struct mote_h2_block *derive(struct mote_h2 *h2, struct mote_h2_block *template)
+/* A block that is the template but for values to come. */
+static struct mote_h2_block *derive(struct mote_h2_derived *room, struct mote_h2_block *template)
 {
-    struct mote_h2_block *block = mote_mem_allocate(h2->context->mem, sizeof *block);
-    if (block == NULL) {
-        return NULL;
-    }
+    struct mote_h2_block *block = &room->block;
     block->fields = template->fields;
-    block->refs = 1;
-    block->mem = h2->context->mem;
+    block->mem = NULL;
     block->base = template;
-    block->entries = block->inline_entries;
+    block->entries = room->entries;
+    block->refs = 1;
     block->entry_count = 0;
-    block->entry_capacity = MOTE_H2_ENTRIES_INLINE;
-    block->others = block->inline_others; /* not used: its metadata is the template's */
-    block->other_capacity = MOTE_H2_OTHERS_INLINE;
     template->refs++;
     return block;
 }
@@ -234,52 +259,74 @@ static bool override(struct mote_h2 *h2, nghttp2_rcbuf *value)
     const struct mote_h2_entry *old = builder->next;
     struct mote_h2_block *block = builder->block;
     const bool known = old->slot < MOTE_FIELD_OTHER;
-    if ((!known && old->slot != MOTE_H2_SLOT_NONE) || (block != NULL && block->entry_count == MOTE_H2_OVERRIDES_MAX)) {
+    if ((!known && old->slot != MOTE_H2_SLOT_NONE) || builder->room == NULL) {
         return false;
     }
     if (block == NULL) {
-        block = derive(h2, builder->template);
+        block = derive(builder->room, builder->template);
         builder->block = block;
-        if (block == NULL) {
-            return false;
-        }
+    } else if (block->entry_count == MOTE_H2_OVERRIDES_MAX) {
+        return false;
     }
     const struct mote_slice now = slice_of(value);
-    const size_t size = block->fields.list_size - nghttp2_rcbuf_get_buf(old->value).len + now.length;
+    const size_t size = block->fields.list_size - old->length + now.length;
     if (size > h2->context->limits->metadata_size_soft) {
         return false;
     }
     struct mote_h2_entry *entry = &block->entries[block->entry_count++];
     entry->value = value;
-    entry->index = (size_t)(old - builder->template->entries);
-    hold(value);
+    entry->index = old->index;
     if (known) {
         block->fields.known[old->slot] = now;
     }
     block->fields.list_size = size;
-    builder->next++;
+    builder->next = old + 1;
+    nghttp2_rcbuf_incref(value);
     return true;
 }
 
-void mote_h2_block_begin(struct mote_h2 *h2, enum mote_h2_block_kind kind)
+void mote_h2_block_init(struct mote_h2_builder *builder)
+{
+    *builder = (struct mote_h2_builder){.next = &nothing, .discards = true};
+}
+
+void mote_h2_block_begin(struct mote_h2 *h2, enum mote_h2_block_kind kind, struct mote_h2_derived *room)
 {
     struct mote_h2_builder *builder = &h2->builder;
     if (builder->block != NULL) { /* of a block that broke off */
         mote_h2_block_unref(builder->block);
     }
-    *builder = (struct mote_h2_builder){.kind = kind, .discards = kind == MOTE_H2_BLOCK_DISCARDED};
+    *builder = (struct mote_h2_builder){
+        .next = &nothing,
+        .room = room,
+        .kind = kind,
+        .discards = kind == MOTE_H2_BLOCK_DISCARDED,
+    };
     if (!builder->discards && h2->templates[kind] != NULL) {
         builder->template = h2->templates[kind];
         builder->next = builder->template->entries;
-        builder->end = builder->next + builder->template->entry_count;
     }
+}
+
+void mote_h2_block_leave_room(struct mote_h2 *h2, const struct mote_h2_derived *room)
+{
+    struct mote_h2_builder *builder = &h2->builder;
+    if (builder->room != room) {
+        return;
+    }
+    mote_h2_block_unref(builder->block);
+    builder->next = &nothing;
+    builder->template = NULL;
+    builder->block = NULL;
+    builder->room = NULL;
+    builder->discards = true;
 }
 
 bool mote_h2_block_differ(struct mote_h2 *h2, nghttp2_rcbuf *name, nghttp2_rcbuf *value, bool sensitive)
 {
     struct mote_h2_builder *builder = &h2->builder;
     if (builder->template != NULL) {
-        if (builder->next != builder->end && builder->next->name == name && override(h2, value)) {
+        if (builder->next->name == name && override(h2, value)) {
             return true;
         }
         if (!leave_template(h2)) {
@@ -295,6 +342,27 @@ bool mote_h2_block_differ(struct mote_h2 *h2, nghttp2_rcbuf *name, nghttp2_rcbuf
     return append(h2, name, value);
 }
 
+/* The block as it is kept, with an entry without a name behind the last; it takes the block's reference. NULL when
+ * memory runs out: the block then stays as it is, and is no template. */
+static struct mote_h2_block *compact(struct mote_h2_block *block)
+{
+    const size_t others = block->fields.other_count;
+    struct mote_h2_block *small = allocate_block(block->mem, block->entry_count + 1u, others);
+    if (small == NULL) {
+        return NULL;
+    }
+    memcpy(small->entries, block->entries, block->entry_count * sizeof *block->entries);
+    small->entries[block->entry_count] = nothing;
+    small->entry_count = block->entry_count;
+    if (others != 0) {
+        memcpy(small->others, block->others, others * sizeof *block->others);
+    }
+    small->fields = block->fields;
+    small->fields.others = small->others;
+    release_block(block);
+    return small;
+}
+
 /* A block that stands alone is complete. */
 static struct mote_h2_block *finish_alone(struct mote_h2 *h2)
 {
@@ -308,9 +376,13 @@ static struct mote_h2_block *finish_alone(struct mote_h2 *h2)
     block->fields.list_size = builder->size;
     block->fields.overflow = builder->overflow;
     if (builder->overflow == MOTE_FIELDS_FIT && !builder->sensitive) {
-        mote_h2_block_unref(h2->templates[builder->kind]);
-        h2->templates[builder->kind] = block;
-        block->refs++;
+        struct mote_h2_block *template = compact(block);
+        if (template != NULL) {
+            mote_h2_block_unref(h2->templates[builder->kind]);
+            h2->templates[builder->kind] = template;
+            template->refs++;
+            block = template;
+        }
     }
     return block;
 }
@@ -318,7 +390,7 @@ static struct mote_h2_block *finish_alone(struct mote_h2 *h2)
 struct mote_h2_block *mote_h2_block_finish(struct mote_h2 *h2)
 {
     struct mote_h2_builder *builder = &h2->builder;
-    if (builder->template == NULL || builder->next != builder->end) {
+    if (builder->template == NULL || builder->next->name != NULL) {
         return builder->template != NULL && !leave_template(h2) ? NULL : finish_alone(h2);
     }
     struct mote_h2_block *block = builder->block;
@@ -333,7 +405,7 @@ struct mote_h2_block *mote_h2_block_finish(struct mote_h2 *h2)
 void mote_h2_block_clear(struct mote_h2 *h2)
 {
     mote_h2_block_unref(h2->builder.block);
-    h2->builder = (struct mote_h2_builder){.discards = true};
+    mote_h2_block_init(&h2->builder);
     for (size_t i = 0; i < sizeof h2->templates / sizeof h2->templates[0]; i++) {
         mote_h2_block_unref(h2->templates[i]);
         h2->templates[i] = NULL;

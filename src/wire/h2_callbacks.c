@@ -61,10 +61,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct mote_h2_stream *stream;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         stream = find(h2, frame->hd.stream_id);
-        const bool trailers = stream == NULL || stream->headers_done;
-        mote_h2_block_begin(h2, !trailers                      ? MOTE_H2_BLOCK_HEADERS
-                                : h2->role == MOTE_ROLE_CLIENT ? MOTE_H2_BLOCK_TRAILERS
-                                                               : MOTE_H2_BLOCK_DISCARDED);
+        if (stream != NULL && !stream->headers_done) {
+            mote_h2_block_begin(h2, MOTE_H2_BLOCK_HEADERS, &stream->derived);
+        } else {
+            mote_h2_block_begin(h2, h2->role == MOTE_ROLE_CLIENT ? MOTE_H2_BLOCK_TRAILERS : MOTE_H2_BLOCK_DISCARDED,
+                                NULL);
+        }
         return 0;
     }
     stream = mote_h2_stream_new(h2, frame->hd.stream_id);
@@ -76,7 +78,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return out_of_memory(h2);
     }
     h2->current = stream;
-    mote_h2_block_begin(h2, MOTE_H2_BLOCK_HEADERS);
+    mote_h2_block_begin(h2, MOTE_H2_BLOCK_HEADERS, &stream->derived);
     return 0;
 }
 

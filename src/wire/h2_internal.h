@@ -65,6 +65,7 @@ struct mote_h2_context {
     size_t connections;
     struct mote_h2 *sending; /* nghttp2 is sending for it */
     bool starved;            /* … and memory ran out */
+    bool holds;              /* starved, or something is held: releases are looked at */
     size_t held_count;
     struct {
         struct mote_h2 *h2;
@@ -115,6 +116,7 @@ struct mote_h2_stream {
     struct mote_h2_node headers_node;
     struct mote_h2_node data_node;
     struct mote_h2_node closed_node;
+    struct mote_h2_derived derived; /* room for `headers` */
 };
 
 struct mote_h2 {

@@ -35,7 +35,10 @@ static void hold_or_skip(struct mote_h2_context *context, void *pointer)
 /* A failure is remembered only while sending. */
 static void *failed(struct mote_h2_context *context)
 {
-    context->starved |= context->sending != NULL;
+    if (context->sending != NULL) {
+        context->starved = true;
+        context->holds = true;
+    }
     return NULL;
 }
 
@@ -49,9 +52,9 @@ static void *adapter_malloc(size_t size, void *user_data)
 static void adapter_free(void *pointer, void *user_data)
 {
     struct mote_h2_context *context = user_data;
-    if (context->held_count != 0 || context->starved) {
+    if (context->holds) {
         hold_or_skip(context, pointer);
-    } else if (pointer != NULL) {
+    } else {
         context->mem->release(context->mem->context, pointer);
     }
 }
@@ -88,7 +91,10 @@ bool mote_h2_memory_end_send(struct mote_h2 *h2)
     struct mote_h2_context *context = h2->context;
     const bool starved = context->starved;
     context->sending = NULL;
-    context->starved = false;
+    if (starved) {
+        context->starved = false;
+        context->holds = context->held_count != 0;
+    }
     return !starved;
 }
 
@@ -104,4 +110,5 @@ void mote_h2_memory_release_held(struct mote_h2 *h2)
         }
     }
     context->held_count = kept;
+    context->holds = kept != 0;
 }

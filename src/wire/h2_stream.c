@@ -62,6 +62,7 @@ static void unlink_stream(struct mote_h2_stream *stream)
     if (h2->current == stream) {
         h2->current = NULL;
     }
+    mote_h2_block_leave_room(h2, &stream->derived);
     mote_list_remove(&stream->node);
 }
 

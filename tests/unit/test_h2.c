@@ -562,6 +562,30 @@ static void test_shared_header_blocks(void **state)
     assert_ptr_equal(fields_of(raw, 15, shorter, sizeof shorter - 1), five); /* the template now */
 }
 
+/* A stream can go in the middle of a header block that is nearly another's: its answer is out before the rest comes. */
+static void test_stream_gone_inside_shared_block(void **state)
+{
+    static const char first[] = "\x83\x86\x44\x06/a.B/C\x41\x01"
+                                "a";
+    static const char other_path[] = "\x83\x86\x04\x06/a.B/D\xbe";
+    static const char malformed[] = "\x83\x86\x04\x06/a.B/D\x00\x01X\x01x";
+    struct mote_raw *raw = *state;
+    mote_raw_start_and_settle(raw);
+    const struct mote_fields *one = fields_of(raw, 1, first, sizeof first - 1);
+    mote_peer_frame(&raw->in, PEER_HEADERS, PEER_END_STREAM, 3, mote_slice(malformed, sizeof malformed - 1));
+    mote_raw_feed(raw);
+    assert_string_equal(mote_raw_collect(raw), "RST_STREAM 3 PROTOCOL_ERROR\n");
+    assert_int_equal(mote_h2_stream_count(raw->pair.server.h2), 1);
+    mote_peer_frame(&raw->in, PEER_CONTINUATION, PEER_END_HEADERS, 3, mote_slice("\xbe", 1));
+    mote_raw_feed(raw);
+    assert_string_equal(mote_raw_collect(raw), "");
+    const struct mote_fields *two = fields_of(raw, 5, other_path, sizeof other_path - 1);
+    assert_true(mote_slice_equals_text(two->known[MOTE_FIELD_PATH], "/a.B/D"));
+    assert_true(mote_slice_equals_text(two->known[MOTE_FIELD_AUTHORITY], "a"));
+    assert_ptr_equal(fields_of(raw, 7, "\x83\x86\xbf\xbe", 4), one);
+    assert_int_equal(raw->calls, 3);
+}
+
 /* A value that makes the whole too large counts like any other, also where the rest is known from before. */
 static void test_shared_header_blocks_and_limits(void **state)
 {
@@ -690,6 +714,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_request_trailers, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_shared_header_blocks_and_limits, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_shared_header_blocks, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_stream_gone_inside_shared_block, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_identifiers_run_out),
         cmocka_unit_test_setup_teardown(test_goaway_from_client, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_goaway_as_grpc_go_sends_it, mote_raw_set_up, mote_raw_tear_down),
