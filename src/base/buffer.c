@@ -21,11 +21,24 @@ void mote_buffer_init(struct mote_buffer *buffer, struct mote_mem *mem, size_t l
     *buffer = (struct mote_buffer){.mem = mem, .limit = limit};
 }
 
-void mote_buffer_dispose(struct mote_buffer *buffer)
+void mote_buffer_lend(struct mote_buffer *buffer, uint8_t *room, size_t capacity)
 {
-    if (buffer->data != NULL) {
+    mote_assert(buffer->data == NULL);
+    buffer->data = room;
+    buffer->capacity = capacity;
+    buffer->is_lent = true;
+}
+
+static void release(struct mote_buffer *buffer)
+{
+    if (buffer->data != NULL && !buffer->is_lent) {
         mote_mem_release(buffer->mem, buffer->data);
     }
+}
+
+void mote_buffer_dispose(struct mote_buffer *buffer)
+{
+    release(buffer);
     mote_buffer_init(buffer, buffer->mem, buffer->limit);
 }
 
@@ -51,7 +64,7 @@ static int grow(struct mote_buffer *buffer, size_t needed)
     const size_t held = mote_buffer_length(buffer);
     const size_t capacity = grown_capacity(buffer, needed);
     uint8_t *data;
-    if (buffer->start == 0) {
+    if (buffer->start == 0 && !buffer->is_lent) {
         data = mote_mem_reallocate(buffer->mem, buffer->data, capacity);
         if (data == NULL) {
             return MOTE_ENOMEM;
@@ -62,7 +75,8 @@ static int grow(struct mote_buffer *buffer, size_t needed)
             return MOTE_ENOMEM;
         }
         memcpy(data, buffer->data + buffer->start, held);
-        mote_mem_release(buffer->mem, buffer->data);
+        release(buffer);
+        buffer->is_lent = false;
     }
     buffer->data = data;
     buffer->capacity = capacity;

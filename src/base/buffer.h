@@ -6,6 +6,7 @@
 #ifndef MOTE_BASE_BUFFER_H
 #define MOTE_BASE_BUFFER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,15 +16,18 @@
 
 struct mote_buffer {
     struct mote_mem *mem;
-    uint8_t *data; /* the allocation */
+    uint8_t *data; /* the allocation, or what was lent */
     size_t start;  /* first byte not consumed */
     size_t end;    /* one past the last byte */
     size_t capacity;
     size_t limit; /* bytes it may hold; 0 = no bound */
+    bool is_lent; /* `data` */
 };
 
 /* Allocates nothing. `mem` is borrowed until dispose. */
 void mote_buffer_init(struct mote_buffer *buffer, struct mote_mem *mem, size_t limit);
+/* Room that an unused buffer borrows, until it has outgrown it or is disposed. */
+void mote_buffer_lend(struct mote_buffer *buffer, uint8_t *room, size_t capacity);
 /* Works on a zeroed struct too. */
 void mote_buffer_dispose(struct mote_buffer *buffer);
 /* MOTE_ELIMIT over the limit, MOTE_ENOMEM; the bytes held are then unchanged. `data` is not the buffer's own. */
@@ -37,7 +41,8 @@ void mote_buffer_commit(struct mote_buffer *buffer, size_t length);
 /* Drops `length` bytes in front; at most the length held. */
 void mote_buffer_consume(struct mote_buffer *buffer, size_t length);
 void mote_buffer_clear(struct mote_buffer *buffer);
-/* The bytes held; valid until the next call that changes the buffer. Absent when nothing was ever allocated. */
+/* The bytes held; valid until the next call that changes the buffer. Absent when nothing was ever allocated
+ * or lent. */
 struct mote_slice mote_buffer_slice(const struct mote_buffer *buffer);
 
 static inline size_t mote_buffer_length(const struct mote_buffer *buffer)

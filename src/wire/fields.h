@@ -43,9 +43,10 @@ enum mote_field_id {
         MOTE_FIELD_OTHER, /* also the number of known ones */
 };
 
+/* Numbered as nghttp2 numbers its own, so that nothing has to be translated. */
 enum mote_field_flag {
-    MOTE_FIELD_STATIC = 1,    /* name and value outlive the connection: they are not copied */
-    MOTE_FIELD_SENSITIVE = 2, /* never indexed by HPACK */
+    MOTE_FIELD_SENSITIVE = 1, /* never indexed by HPACK */
+    MOTE_FIELD_STATIC = 6,    /* name and value outlive the connection: they are not copied */
 };
 
 struct mote_field {

@@ -27,6 +27,7 @@
 #include "wire/meter.h"
 
 #define MOTE_H2_TRAILERS_INLINE 3u
+#define MOTE_H2_OUTPUT_INLINE   160u /* a small reply lies in its stream */
 #define MOTE_H2_FRAME_HEADER    9u
 #define MOTE_H2_FRAME_MAX       16384u /* our SETTINGS_MAX_FRAME_SIZE, and the most we send */
 /* Fields of one header block that we send, and its bytes (names, values and 32 for each). */
@@ -87,7 +88,7 @@ struct mote_h2_stream {
     struct mote_h2_block *trailers; /* client: of the response */
     struct mote_h2_node *last_node; /* the last HEADERS, TRAILERS or DATA event while it is queued */
     struct mote_buffer output;
-    struct mote_field *trailers_out_heap; /* one block: fields, then their bytes */
+    nghttp2_nv *trailers_out_heap; /* one block: fields, then their bytes */
     size_t trailers_out_count;
     uint64_t stall_since_ns; /* output is queued and the windows are too small, since; 0: not */
     uint64_t stall_sent;     /* bytes sent since then */
@@ -110,13 +111,14 @@ struct mote_h2_stream {
     bool interleaved;  /* shares the connection with others frame by frame */
     bool closed;       /* nghttp2 has forgotten it */
     enum mote_h2_error reset_error;
-    struct mote_field trailers_out[MOTE_H2_TRAILERS_INLINE];
+    nghttp2_nv trailers_out[MOTE_H2_TRAILERS_INLINE];
     struct mote_list node; /* in the connection's streams */
     uint64_t created_ns;
     struct mote_h2_node headers_node;
     struct mote_h2_node data_node;
     struct mote_h2_node closed_node;
-    struct mote_h2_derived derived; /* room for `headers` */
+    struct mote_h2_derived derived;               /* room for `headers` */
+    uint8_t output_inline[MOTE_H2_OUTPUT_INLINE]; /* for `output` */
 };
 
 struct mote_h2 {

@@ -19,6 +19,7 @@ struct mote_h2_stream *mote_h2_stream_new(struct mote_h2 *h2, int32_t id)
     stream->public.id = id;
     stream->public.h2 = h2;
     mote_buffer_init(&stream->output, h2->context->mem, 0);
+    mote_buffer_lend(&stream->output, stream->output_inline, sizeof stream->output_inline);
     stream->created_ns = h2->now_ns;
     stream->headers_node = (struct mote_h2_node){.embedded = true};
     stream->data_node = (struct mote_h2_node){.embedded = true};
@@ -101,37 +102,37 @@ void mote_h2_stream_close(struct mote_h2_stream *stream, uint32_t error, bool by
     }
 }
 
+_Static_assert((unsigned)MOTE_FIELD_SENSITIVE == NGHTTP2_NV_FLAG_NO_INDEX &&
+                   (unsigned)MOTE_FIELD_STATIC == (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE),
+               "the flags of fields are nghttp2's");
+
 /* What a field to be sent is to nghttp2. It only reads, whatever its types say. */
 static nghttp2_nv nv_of(const struct mote_field *field)
 {
-    unsigned flags = NGHTTP2_NV_FLAG_NONE;
-    if ((field->flags & MOTE_FIELD_STATIC) != 0) {
-        flags |= NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-    }
-    if ((field->flags & MOTE_FIELD_SENSITIVE) != 0) {
-        flags |= NGHTTP2_NV_FLAG_NO_INDEX;
-    }
     return (nghttp2_nv){
         .name = (uint8_t *)(uintptr_t)field->name.data,
         .value = (uint8_t *)(uintptr_t)field->value.data,
         .namelen = field->name.length,
         .valuelen = field->value.length,
-        .flags = (uint8_t)flags,
+        .flags = field->flags,
     };
+}
+
+/* Whether a block is sent at all, or is too large. */
+static bool is_sendable(size_t count, size_t bytes)
+{
+    return count <= MOTE_H2_SEND_FIELDS_MAX && bytes + 32 * count <= MOTE_H2_SEND_BLOCK_MAX;
 }
 
 /* `out` has room for MOTE_H2_SEND_FIELDS_MAX. MOTE_ELIMIT for more fields, or a larger block, than are sent. */
 static int nvs_of(nghttp2_nv *out, const struct mote_field *fields, size_t count)
 {
-    size_t size = 0;
-    if (count > MOTE_H2_SEND_FIELDS_MAX) {
-        return MOTE_ELIMIT;
-    }
-    for (size_t i = 0; i < count; i++) {
-        size += fields[i].name.length + fields[i].value.length + 32;
+    size_t bytes = 0;
+    for (size_t i = 0; i < count && i < MOTE_H2_SEND_FIELDS_MAX; i++) {
+        bytes += fields[i].name.length + fields[i].value.length;
         out[i] = nv_of(&fields[i]);
     }
-    return size <= MOTE_H2_SEND_BLOCK_MAX ? 0 : MOTE_ELIMIT;
+    return is_sendable(count, bytes) ? 0 : MOTE_ELIMIT;
 }
 
 static int error_of(ssize_t result)
@@ -169,13 +170,8 @@ static void output_sent(struct mote_h2_stream *stream, size_t length)
 /* Submits the trailers that were queued; 0 or an error of nghttp2. */
 static int submit_trailers(struct mote_h2_stream *stream)
 {
-    const struct mote_field *fields =
-        stream->trailers_out_heap != NULL ? stream->trailers_out_heap : stream->trailers_out;
-    nghttp2_nv nvs[MOTE_H2_SEND_FIELDS_MAX];
-    if (nvs_of(nvs, fields, stream->trailers_out_count) != 0) {
-        return NGHTTP2_ERR_INVALID_ARGUMENT;
-    }
-    return nghttp2_submit_trailer(stream->public.h2->session, stream->public.id, nvs, stream->trailers_out_count);
+    const nghttp2_nv *fields = stream->trailers_out_heap != NULL ? stream->trailers_out_heap : stream->trailers_out;
+    return nghttp2_submit_trailer(stream->public.h2->session, stream->public.id, fields, stream->trailers_out_count);
 }
 
 /* True while only a crumb of what is queued would fit into the window and a larger window may still come. */
@@ -392,16 +388,35 @@ int mote_h2_write(struct mote_stream *public, struct mote_slice head, struct mot
     return 0;
 }
 
-/* Keeps fields until the queued bytes are out; those that are not static are copied. */
+/* Copies the strings of a field to *text, and moves it behind them. */
+static void keep_strings(nghttp2_nv *field, uint8_t **text)
+{
+    memcpy(*text, field->name, field->namelen);
+    field->name = *text;
+    *text += field->namelen;
+    if (field->valuelen != 0) {
+        memcpy(*text, field->value, field->valuelen);
+    }
+    field->value = *text;
+    *text += field->valuelen;
+}
+
+/* Keeps fields until the queued bytes are out; the strings of those that are not static are copied. */
 static int keep_trailers(struct mote_h2_stream *stream, const struct mote_field *fields, size_t count)
 {
     size_t bytes = 0;
+    size_t copied = 0;
     for (size_t i = 0; i < count; i++) {
-        bytes += (fields[i].flags & MOTE_FIELD_STATIC) != 0 ? 0 : fields[i].name.length + fields[i].value.length;
+        const size_t length = fields[i].name.length + fields[i].value.length;
+        bytes += length;
+        copied += (fields[i].flags & MOTE_FIELD_STATIC) != 0 ? 0 : length;
     }
-    struct mote_field *kept = stream->trailers_out;
-    if (count > MOTE_H2_TRAILERS_INLINE || bytes != 0) {
-        kept = mote_mem_allocate(stream->public.h2->context->mem, count * sizeof *kept + bytes);
+    if (!is_sendable(count, bytes)) {
+        return MOTE_ELIMIT;
+    }
+    nghttp2_nv *kept = stream->trailers_out;
+    if (count > MOTE_H2_TRAILERS_INLINE || copied != 0) {
+        kept = mote_mem_allocate(stream->public.h2->context->mem, count * sizeof *kept + copied);
         if (kept == NULL) {
             return MOTE_ENOMEM;
         }
@@ -409,18 +424,10 @@ static int keep_trailers(struct mote_h2_stream *stream, const struct mote_field 
     }
     uint8_t *text = (uint8_t *)(kept + count);
     for (size_t i = 0; i < count; i++) {
-        kept[i] = fields[i];
-        if ((fields[i].flags & MOTE_FIELD_STATIC) != 0) {
-            continue;
+        kept[i] = nv_of(&fields[i]);
+        if ((fields[i].flags & MOTE_FIELD_STATIC) == 0) {
+            keep_strings(&kept[i], &text);
         }
-        memcpy(text, fields[i].name.data, fields[i].name.length);
-        kept[i].name.data = text;
-        text += fields[i].name.length;
-        if (fields[i].value.length != 0) {
-            memcpy(text, fields[i].value.data, fields[i].value.length);
-        }
-        kept[i].value.data = text;
-        text += fields[i].value.length;
     }
     stream->trailers_out_count = count;
     return 0;
@@ -429,16 +436,11 @@ static int keep_trailers(struct mote_h2_stream *stream, const struct mote_field 
 int mote_h2_write_trailers(struct mote_stream *public, const struct mote_field *fields, size_t count)
 {
     struct mote_h2_stream *stream = mote_h2_stream_of(public);
-    nghttp2_nv nvs[MOTE_H2_SEND_FIELDS_MAX];
     int error = check_open(stream);
     if (error != 0) {
         return error;
     }
     mote_assert(stream->responded);
-    error = nvs_of(nvs, fields, count);
-    if (error != 0) {
-        return error;
-    }
     error = keep_trailers(stream, fields, count);
     if (error != 0) {
         return error;

@@ -88,6 +88,60 @@ static void capacity_doubles_from_256(void **state)
 }
 
 /* Each way of appending, up to the limit and one over it, at once and after a byte. */
+/* Lent room is filled to its last byte before anything is allocated, keeps nothing alive, and is never released. */
+static void lent_room_is_used_first(void **state)
+{
+    /* Bytes appended, consumed, appended again; allocations by then. */
+    static const struct {
+        size_t first, consumed, second, calls;
+    } cases[] = {
+        {0, 0, 0, 0}, {8, 0, 0, 0}, {9, 0, 0, 1},   {8, 0, 1, 1},   {8, 4, 4, 0},   {8, 8, 8, 0},
+        {6, 1, 3, 1}, {8, 4, 5, 1}, {9, 9, 300, 2}, {9, 9, 256, 1}, {8, 8, 256, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static const char text[300] = "abcdefghijklmnopqrstuvwxyz";
+        struct mote_failing_mem failing;
+        struct mote_buffer buffer;
+        uint8_t *room = malloc(8); /* so that AddressSanitizer sees its end */
+        mote_failing_mem_init(&failing);
+        mote_buffer_init(&buffer, &failing.mem, 0);
+        mote_buffer_lend(&buffer, room, 8);
+        assert_int_equal(mote_buffer_append(&buffer, text, cases[i].first), 0);
+        mote_buffer_consume(&buffer, cases[i].consumed);
+        assert_int_equal(mote_buffer_append(&buffer, text, cases[i].second), 0);
+        const size_t kept = cases[i].first - cases[i].consumed;
+        const struct mote_slice held = mote_buffer_slice(&buffer);
+        assert_int_equal(held.length, kept + cases[i].second);
+        assert_memory_equal(held.data, text + cases[i].consumed, kept);
+        assert_memory_equal(held.data + kept, text, cases[i].second);
+        assert_int_equal(failing.calls, cases[i].calls);
+        free(cases[i].calls != 0 ? room : NULL); /* no longer of use */
+        mote_buffer_dispose(&buffer);
+        free(cases[i].calls != 0 ? NULL : room);
+        assert_int_equal(failing.live_count, 0);
+        assert_int_equal(mote_buffer_append(&buffer, text, 1), 0); /* the room is the lender's again */
+        assert_int_equal(failing.live_count, 1);
+        mote_buffer_dispose(&buffer);
+    }
+}
+
+static void without_memory_lent_room_stays(void **state)
+{
+    (void)state;
+    struct mote_failing_mem failing;
+    struct mote_buffer buffer;
+    uint8_t room[8];
+    mote_failing_mem_init(&failing);
+    mote_buffer_init(&buffer, &failing.mem, 0);
+    mote_buffer_lend(&buffer, room, sizeof room);
+    assert_int_equal(mote_buffer_append(&buffer, "12345678", 8), 0);
+    mote_failing_mem_arm(&failing, 1, true);
+    assert_int_equal(mote_buffer_append(&buffer, "9", 1), MOTE_ENOMEM);
+    assert_holds(&buffer, "12345678");
+    mote_buffer_dispose(&buffer);
+}
+
 static void the_limit_bounds_the_length(void **state)
 {
     static const size_t limits[] = {2, 100, 255, 256, 257, 1000};
@@ -243,6 +297,8 @@ int main(void)
         cmocka_unit_test(an_unused_buffer_allocates_nothing),
         cmocka_unit_test(appends_consumes_and_clears),
         cmocka_unit_test(capacity_doubles_from_256),
+        cmocka_unit_test(lent_room_is_used_first),
+        cmocka_unit_test(without_memory_lent_room_stays),
         cmocka_unit_test(the_limit_bounds_the_length),
         cmocka_unit_test(lengths_that_overflow_are_refused),
         cmocka_unit_test(formatting_takes_every_length),
