@@ -266,16 +266,11 @@ static void fail(struct mote_h2 *h2, ssize_t error)
     case NGHTTP2_ERR_FLOODED:
         mote_h2_kill(h2, MOTE_ELIMIT, MOTE_H2_ENHANCE_YOUR_CALM, "too many frames to acknowledge");
         break;
-    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
-        mote_h2_kill(h2, MOTE_EPROTO, MOTE_H2_PROTOCOL_ERROR, "not an HTTP/2 preface");
-        h2->silent = true;
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
+        mote_h2_kill(h2, MOTE_ELIMIT, MOTE_H2_ENHANCE_YOUR_CALM, "header block in too many frames");
         break;
     default:
-        if (nghttp2_is_fatal((int)error) && error != NGHTTP2_ERR_CALLBACK_FAILURE) {
-            mote_h2_kill(h2, MOTE_ELIMIT, MOTE_H2_ENHANCE_YOUR_CALM, "header block in too many frames");
-        } else {
-            mote_h2_kill(h2, MOTE_EINTERNAL, MOTE_H2_INTERNAL_ERROR, "internal error");
-        }
+        mote_h2_kill(h2, MOTE_EINTERNAL, MOTE_H2_INTERNAL_ERROR, "internal error");
         break;
     }
 }

@@ -377,6 +377,9 @@ static void test_graceful_shutdown(void **state)
     assert_int_equal(mote_h2_shutdown(pair->server.h2, "bye"), 0);
     mote_pair_pump(pair);
     assert_string_equal(mote_end_take_log(&pair->client), "goaway NO_ERROR 3\n");
+    assert_int_equal(mote_h2_shutdown(pair->server.h2, "bye"), 0);
+    assert_false(mote_h2_wants_write(pair->server.h2));
+    assert_int_equal(mote_h2_recv(pair->server.h2, mote_slice_text(""), pair->now_ns), 0);
     assert_false(mote_h2_is_over(pair->server.h2));
     assert_int_equal(mote_pair_respond(server_stream), 0);
     assert_int_equal(mote_pair_write_ok(server_stream), 0);
