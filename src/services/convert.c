@@ -77,3 +77,20 @@ void mote_convert_user(user_v1_User *out, const struct mote_user *user)
         out->last_login_time = mote_convert_time(user->last_login_time);
     }
 }
+
+uint64_t mote_convert_etag(const char *etag)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t version = 0;
+    if (strlen(etag) != MOTE_CONVERT_ETAG_LENGTH) {
+        return 0;
+    }
+    for (size_t i = 0; i < MOTE_CONVERT_ETAG_LENGTH; i++) {
+        const char *digit = strchr(digits, etag[i]);
+        if (digit == NULL) {
+            return 0;
+        }
+        version = version << 4 | (uint64_t)(digit - digits);
+    }
+    return version;
+}

@@ -18,5 +18,7 @@ google_protobuf_Timestamp mote_convert_time(int64_t wall_ns);
 pb_size_t mote_convert_roles(user_v1_Role out[MOTE_CONVERT_ROLES_MAX], uint32_t bits);
 /* A user as everyone who may see it sees it; never the password hash. */
 void mote_convert_user(user_v1_User *out, const struct mote_user *user);
+/* The version that an etag stands for; 0, which no user has, for one that is not of our making. */
+uint64_t mote_convert_etag(const char *etag);
 
 #endif

@@ -41,7 +41,13 @@
     X(USERNAME_TAKEN, ALREADY_EXISTS, "the username is taken", 0, "another user has the username")                     \
     X(EMAIL_TAKEN, ALREADY_EXISTS, "the email address is taken", 0, "another user has the email address")              \
     X(LAST_ADMIN, FAILED_PRECONDITION, "the last active administrator must be kept", 0,                                \
-      "the last active administrator would lose the role")                                                             \
+      "the last active administrator would be disabled, deleted or lose the role")                                     \
+    X(USER_STATE_CONFLICT, FAILED_PRECONDITION, "the user is in that state already", 0,                                \
+      "a user who is disabled is to be disabled, or an active one enabled")                                            \
+    X(ETAG_MISMATCH, ABORTED, "the user has been changed: read it again", 0,                                           \
+      "the etag given is not the present one: somebody has changed the user since")                                    \
+    X(SESSION_NOT_FOUND, NOT_FOUND, "session not found", 0,                                                            \
+      "no such session, or it is over, or it is someone else's and the caller is no administrator")                    \
     X(STORE_FULL, RESOURCE_EXHAUSTED, "the store is full", 0, "the disk is full: nothing was changed")                 \
     X(STORE_UNAVAILABLE, UNAVAILABLE, "the store cannot be reached: try again later", 0,                               \
       "the store is locked by another program, or slower than its queue is long: nothing was changed")                 \

@@ -11,13 +11,8 @@
         mote_failure_answer_not_implemented(call);                                                                     \
     }
 
-NOT_IMPLEMENTED(user_v1_user_service_delete_user, user_v1_DeleteUserRequest)
-NOT_IMPLEMENTED(user_v1_user_service_disable_user, user_v1_DisableUserRequest)
-NOT_IMPLEMENTED(user_v1_user_service_enable_user, user_v1_EnableUserRequest)
 NOT_IMPLEMENTED(user_v1_user_service_watch_users, user_v1_WatchUsersRequest)
 NOT_IMPLEMENTED(user_v1_user_service_import_users, user_v1_ImportUsersRequest)
 NOT_IMPLEMENTED(auth_v1_auth_service_revoke_token, auth_v1_RevokeTokenRequest)
-NOT_IMPLEMENTED(auth_v1_auth_service_list_sessions, auth_v1_ListSessionsRequest)
-NOT_IMPLEMENTED(auth_v1_auth_service_revoke_session, auth_v1_RevokeSessionRequest)
 NOT_IMPLEMENTED(auth_v1_auth_service_change_password, auth_v1_ChangePasswordRequest)
 NOT_IMPLEMENTED(auth_v1_auth_service_set_password, auth_v1_SetPasswordRequest)

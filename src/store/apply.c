@@ -329,7 +329,8 @@ static int create_session(const struct apply *apply, struct mote_store_create_se
     return result;
 }
 
-static int revoke(const struct apply *apply, struct mote_store_revoke_sessions *revoke)
+/* `tell`: each of them is a change. */
+static int end_sessions(const struct apply *apply, struct mote_store_revoke_sessions *revoke, bool tell)
 {
     enum mote_statement name = MOTE_STATEMENT_REVOKE_ONE;
     switch (revoke->scope) {
@@ -359,12 +360,108 @@ static int revoke(const struct apply *apply, struct mote_store_revoke_sessions *
             result = mote_sqlite_column_bytes(statement, 1, change.user_id, sizeof change.user_id);
         }
         if (result == 0) {
-            mote_changes_stage(apply->changes, &change);
+            if (tell) {
+                mote_changes_stage(apply->changes, &change);
+            }
             revoke->revoked_count++;
             result = mote_sqlite_step(statement);
         }
     }
     mote_sqlite_reset(statement);
+    return result;
+}
+
+/* --- state ----------------------------------------------------------------------------------------------------- */
+
+static int store_state(const struct apply *apply, const struct mote_user *user, const char *reason)
+{
+    sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_SET_USER_STATE);
+    mote_sqlite_bind_bytes(statement, 1, user->id, sizeof user->id);
+    mote_sqlite_bind_int(statement, 2, user->state);
+    mote_sqlite_bind_text(statement, 3, reason);
+    mote_sqlite_bind_int(statement, 4, user->update_time);
+    mote_sqlite_bind_int(statement, 5, (int64_t)user->version);
+    mote_sqlite_bind_int(statement, 6, (int64_t)user->epoch);
+    return mote_sqlite_run(statement);
+}
+
+static int check_state(const struct apply *apply, struct mote_store_set_user_state *set, const struct mote_user *before,
+                       const struct mote_user *after)
+{
+    if (before->state == after->state) {
+        set->conflict = MOTE_STORE_CONFLICT_STATE;
+        return MOTE_ECONFLICT;
+    }
+    int result = check_last_administrator(apply, before, after);
+    set->conflict = result == MOTE_ECONFLICT ? MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR : MOTE_STORE_CONFLICT_NONE;
+    return result;
+}
+
+static int set_user_state(const struct apply *apply, struct mote_store_set_user_state *set)
+{
+    struct mote_user before;
+    set->revoked_count = 0;
+    set->conflict = MOTE_STORE_CONFLICT_NONE;
+    int result = get_user(apply, set->user.id, &before);
+    if (result != 0) {
+        return result;
+    }
+    struct mote_user after = before;
+    bool disable = set->state == MOTE_USER_DISABLED;
+    after.state = set->state;
+    after.epoch += disable ? 1u : 0u;
+    after.update_time = apply->now;
+    after.version++;
+    result = check_state(apply, set, &before, &after);
+    if (result == 0) {
+        result = store_state(apply, &after, set->reason);
+    }
+    if (result == 0) {
+        stage_user(apply, MOTE_STORE_CHANGE_USER_UPDATED, &after);
+        set->user = after;
+    }
+    if (result == 0 && disable) {
+        struct mote_store_revoke_sessions revocation = {.scope = MOTE_STORE_SCOPE_ALL};
+        memcpy(revocation.user_id, after.id, sizeof revocation.user_id);
+        stage_user(apply, MOTE_STORE_CHANGE_USER_EPOCH, &after);
+        result = end_sessions(apply, &revocation, false);
+        set->revoked_count = revocation.revoked_count;
+    }
+    return result;
+}
+
+/* The sessions and their tokens go with the row. */
+static int delete_user(const struct apply *apply, struct mote_store_delete_user *removal)
+{
+    static const struct mote_user nobody;
+    struct mote_user before;
+    removal->conflict = MOTE_STORE_CONFLICT_NONE;
+    int result = get_user(apply, removal->user_id, &before);
+    if (result != 0) {
+        return result;
+    }
+    if (removal->has_version && removal->version != before.version) {
+        removal->conflict = MOTE_STORE_CONFLICT_VERSION;
+        return MOTE_ECONFLICT;
+    }
+    result = check_last_administrator(apply, &before, &nobody);
+    if (result == MOTE_ECONFLICT) {
+        removal->conflict = MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR;
+    }
+    if (result == 0) {
+        sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_DELETE_USER);
+        mote_sqlite_bind_bytes(statement, 1, before.id, sizeof before.id);
+        result = mote_sqlite_run(statement);
+    }
+    if (result == 0) {
+        sqlite3_stmt *statement = statement_of(apply, MOTE_STATEMENT_INSERT_DELETED_USER);
+        mote_sqlite_bind_bytes(statement, 1, before.id, sizeof before.id);
+        mote_sqlite_bind_int(statement, 2, apply->now);
+        result = mote_sqlite_run(statement);
+    }
+    if (result == 0) {
+        stage_user(apply, MOTE_STORE_CHANGE_USER_DELETED, &before);
+    }
     return result;
 }
 
@@ -416,7 +513,7 @@ static int revoke_reused(const struct apply *apply, struct mote_store_rotate_ref
     struct mote_store_revoke_sessions revocation = {.scope = MOTE_STORE_SCOPE_ONE};
     memcpy(revocation.session_id, rotate->record.id, sizeof revocation.session_id);
     rotate->outcome = MOTE_STORE_REUSED;
-    return revoke(apply, &revocation);
+    return end_sessions(apply, &revocation, true);
 }
 
 /* Wall clocks of two workers' requests may be the other way round, so the distance counts in both directions. */
@@ -490,7 +587,11 @@ int mote_apply(struct mote_sqlite *sqlite, struct mote_changes *changes, struct 
     case MOTE_STORE_ROTATE_REFRESH:
         return rotate_refresh(&apply, MOTE_CONTAINER_OF(write, struct mote_store_rotate_refresh, write));
     case MOTE_STORE_REVOKE_SESSIONS:
-        return revoke(&apply, MOTE_CONTAINER_OF(write, struct mote_store_revoke_sessions, write));
+        return end_sessions(&apply, MOTE_CONTAINER_OF(write, struct mote_store_revoke_sessions, write), true);
+    case MOTE_STORE_SET_USER_STATE:
+        return set_user_state(&apply, MOTE_CONTAINER_OF(write, struct mote_store_set_user_state, write));
+    case MOTE_STORE_DELETE_USER:
+        return delete_user(&apply, MOTE_CONTAINER_OF(write, struct mote_store_delete_user, write));
     }
     return MOTE_EINVAL;
 }
@@ -510,6 +611,10 @@ int mote_apply_upkeep(struct mote_sqlite *sqlite, int64_t now, unsigned limit, u
     if (result == 0) {
         *deleted = (unsigned)sqlite3_changes(sqlite->db);
         result = delete_before(sqlite, MOTE_STATEMENT_DELETE_SESSIONS, now - SESSION_KEEP_NS, limit - *deleted);
+    }
+    if (result == 0) {
+        *deleted += (unsigned)sqlite3_changes(sqlite->db);
+        result = delete_before(sqlite, MOTE_STATEMENT_FORGET_DELETED_USERS, now - SESSION_KEEP_NS, limit - *deleted);
     }
     if (result == 0) {
         *deleted += (unsigned)sqlite3_changes(sqlite->db);

@@ -193,6 +193,50 @@ int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_se
     return end_read(reader, result);
 }
 
+static int list_sessions(struct mote_reader *reader, struct mote_store_list_sessions *read)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_LIST_SESSIONS);
+    uint8_t after[16]; /* the parameter is borrowed until the reset, and read->after moves on */
+    memcpy(after, read->after, sizeof after);
+    mote_sqlite_bind_bytes(statement, 1, read->user_id, sizeof read->user_id);
+    mote_sqlite_bind_bytes(statement, 2, after, sizeof after);
+    mote_sqlite_bind_int(statement, 3, MOTE_STORE_LOOKED_MAX + 1);
+    uint32_t rows = 0;
+    uint32_t looked = 0;
+    int result = mote_sqlite_step(statement);
+    while (result == 1) {
+        struct mote_store_session_record record;
+        int64_t revoke_time;
+        result = mote_sqlite_column_session(statement, &record, &revoke_time);
+        bool lives = revoke_time == 0 && record.expire_time > read->now;
+        if (result != 0) {
+            break;
+        }
+        if (looked++ == MOTE_STORE_LOOKED_MAX || (lives && rows == read->limit)) {
+            read->more = true;
+            break;
+        }
+        if (lives) {
+            rows++;
+            read->row(read, &record);
+        }
+        memcpy(read->after, record.id, sizeof read->after);
+        result = mote_sqlite_step(statement);
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+int mote_reader_list_sessions(struct mote_reader *reader, struct mote_store_list_sessions *read)
+{
+    read->more = false;
+    int result = begin_turn(reader);
+    if (result == 0) {
+        result = list_sessions(reader, read);
+    }
+    return end_read(reader, result);
+}
+
 int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_refresh *read)
 {
     struct mote_sqlite_refresh refresh;
@@ -238,9 +282,32 @@ static int load_epochs(struct mote_reader *reader, const struct mote_reader_revo
     while (result == 1) {
         struct mote_store_change change = {
             .commit = read->position,
-            .kind = MOTE_STORE_CHANGE_USER_ROLES, /* nothing else raises an epoch in this version of the schema */
+            /* Of one who is disabled, whatever raised it last: the sessions are over. */
+            .kind = sqlite3_column_int64(statement, 3) == MOTE_USER_ACTIVE ? MOTE_STORE_CHANGE_USER_ROLES
+                                                                           : MOTE_STORE_CHANGE_USER_EPOCH,
             .epoch = (uint64_t)sqlite3_column_int64(statement, 1),
             .time = sqlite3_column_int64(statement, 2),
+        };
+        result = mote_sqlite_column_bytes(statement, 0, change.user_id, sizeof change.user_id);
+        if (result == 0) {
+            read->each(read->context, &change);
+            result = mote_sqlite_step(statement);
+        }
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
+static int load_deleted(struct mote_reader *reader, const struct mote_reader_revocations *read)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_DELETED_USERS);
+    mote_sqlite_bind_int(statement, 1, read->since);
+    int result = mote_sqlite_step(statement);
+    while (result == 1) {
+        struct mote_store_change change = {
+            .commit = read->position,
+            .kind = MOTE_STORE_CHANGE_USER_DELETED,
+            .time = sqlite3_column_int64(statement, 1),
         };
         result = mote_sqlite_column_bytes(statement, 0, change.user_id, sizeof change.user_id);
         if (result == 0) {
@@ -261,6 +328,9 @@ int mote_reader_load_revocations(struct mote_reader *reader, struct mote_reader_
     }
     if (result == 0) {
         result = load_epochs(reader, read);
+    }
+    if (result == 0) {
+        result = load_deleted(reader, read);
     }
     return end_read(reader, result);
 }

@@ -27,6 +27,7 @@ void mote_reader_end_turn(struct mote_reader *reader);
 MOTE_MUST_CHECK int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user *read);
 MOTE_MUST_CHECK int mote_reader_list_users(struct mote_reader *reader, struct mote_store_list_users *read);
 MOTE_MUST_CHECK int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_session *read);
+MOTE_MUST_CHECK int mote_reader_list_sessions(struct mote_reader *reader, struct mote_store_list_sessions *read);
 MOTE_MUST_CHECK int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_refresh *read);
 
 struct mote_reader_revocations {

@@ -13,6 +13,7 @@
 #define MOTE_EMAIL_MAX        254u
 #define MOTE_DISPLAY_NAME_MAX 256u
 #define MOTE_STORE_HASH_MAX   160u
+#define MOTE_STORE_REASON_MAX 256u
 
 enum mote_user_state {
     MOTE_USER_ACTIVE = 1,
@@ -49,11 +50,11 @@ struct mote_store_session_record {
 enum mote_store_change_kind {
     MOTE_STORE_CHANGE_USER_CREATED,
     MOTE_STORE_CHANGE_USER_UPDATED,
-    MOTE_STORE_CHANGE_USER_DELETED,
-    MOTE_STORE_CHANGE_USER_EPOCH, /* tokens of user_id with an epoch below `epoch` are over, and so are its sessions:
-                                     disabled, deleted, password set by an administrator */
-    MOTE_STORE_CHANGE_USER_ROLES, /* the same for tokens, but the sessions live: the roles changed, a refresh gives a
-                                     token with the new ones. Also told by mote_store_load_revocations */
+    MOTE_STORE_CHANGE_USER_DELETED, /* all tokens and sessions of user_id are over */
+    MOTE_STORE_CHANGE_USER_EPOCH,   /* tokens of user_id with an epoch below `epoch` are over, and so are its sessions:
+                                       disabled, password set by an administrator */
+    MOTE_STORE_CHANGE_USER_ROLES,   /* the same for tokens, but the sessions live: the roles changed, a refresh gives a
+                                       token with the new ones */
     MOTE_STORE_CHANGE_SESSION_REVOKED, /* session_id of user_id */
 };
 

@@ -302,7 +302,7 @@ int mote_sqlite_get_user(sqlite3_stmt *statement, struct mote_user *user)
     return result;
 }
 
-static int column_session(sqlite3_stmt *statement, struct mote_store_session_record *record, int64_t *revoke_time)
+int mote_sqlite_column_session(sqlite3_stmt *statement, struct mote_store_session_record *record, int64_t *revoke_time)
 {
     record->create_time = sqlite3_column_int64(statement, 2);
     record->last_use_time = sqlite3_column_int64(statement, 3);
@@ -328,7 +328,7 @@ int mote_sqlite_get_session(struct mote_sqlite *sqlite, const uint8_t id[16], st
     mote_sqlite_bind_bytes(statement, 1, id, 16);
     int result = mote_sqlite_step(statement);
     if (result == 1) {
-        result = column_session(statement, record, revoke_time);
+        result = mote_sqlite_column_session(statement, record, revoke_time);
     } else if (result == 0) {
         result = MOTE_ENOTFOUND;
     }

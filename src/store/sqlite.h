@@ -55,6 +55,8 @@ MOTE_MUST_CHECK int mote_sqlite_column_text(sqlite3_stmt *statement, int column,
 /* Of the statements that read users. What a statement does not select stays as it is (id) or becomes empty
  * (password_hash). */
 MOTE_MUST_CHECK int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user);
+MOTE_MUST_CHECK int mote_sqlite_column_session(sqlite3_stmt *statement, struct mote_store_session_record *record,
+                                               int64_t *revoke_time);
 
 /* Finds one row by its key and resets the statement: 0, MOTE_ENOTFOUND or another error. */
 MOTE_MUST_CHECK int mote_sqlite_get_user(sqlite3_stmt *statement, struct mote_user *user);

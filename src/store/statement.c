@@ -13,6 +13,8 @@
 #define LISTED_COLUMNS USER_COLUMNS ", id"
 #define ALL_COLUMNS    LISTED_COLUMNS ", password_hash"
 
+#define SESSION_COLUMNS "id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address, revoke_time"
+
 #define READER MOTE_STATEMENT_OF_READER
 #define WRITER MOTE_STATEMENT_OF_WRITER
 
@@ -40,15 +42,16 @@ static const struct {
     [MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING] = {READER, "SELECT " LISTED_COLUMNS " FROM users WHERE username < ?1 "
                                                             "ORDER BY username DESC LIMIT ?3"},
     [MOTE_STATEMENT_COUNT_USERS] = {READER, "SELECT value FROM counters WHERE name = 'users'"},
-    [MOTE_STATEMENT_GET_SESSION] = {READER | WRITER, "SELECT id, user_id, create_time, last_use_time, expire_time, "
-                                                     "user_agent, peer_address, revoke_time FROM sessions "
-                                                     "WHERE id = ?1"},
+    [MOTE_STATEMENT_GET_SESSION] = {READER | WRITER, "SELECT " SESSION_COLUMNS " FROM sessions WHERE id = ?1"},
+    [MOTE_STATEMENT_LIST_SESSIONS] = {READER, "SELECT " SESSION_COLUMNS " FROM sessions "
+                                              "WHERE user_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"},
     [MOTE_STATEMENT_GET_REFRESH] = {READER | WRITER, "SELECT session_id, parent, kid, expire_time, use_time "
                                                      "FROM refresh_tokens WHERE hash = ?1"},
     [MOTE_STATEMENT_REVOKED_SESSIONS] = {READER, "SELECT id, user_id, revoke_time FROM sessions "
                                                  "WHERE revoke_time <> 0 AND revoke_time >= ?1"},
-    [MOTE_STATEMENT_RAISED_EPOCHS] = {READER, "SELECT id, epoch, epoch_time FROM users "
+    [MOTE_STATEMENT_RAISED_EPOCHS] = {READER, "SELECT id, epoch, epoch_time, state FROM users "
                                               "WHERE epoch_time <> 0 AND epoch_time >= ?1"},
+    [MOTE_STATEMENT_DELETED_USERS] = {READER, "SELECT id, delete_time FROM deleted_users WHERE delete_time >= ?1"},
     [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "
@@ -59,6 +62,13 @@ static const struct {
                                             "roles = ?5, email_verified = ?6, update_time = ?7, version = ?8, "
                                             "epoch_time = CASE WHEN epoch = ?9 THEN epoch_time ELSE ?7 END, "
                                             "epoch = ?9 WHERE id = ?1"},
+    [MOTE_STATEMENT_SET_USER_STATE] = {WRITER, "UPDATE users SET state = ?2, state_reason = ?3, update_time = ?4, "
+                                               "version = ?5, "
+                                               "epoch_time = CASE WHEN epoch = ?6 THEN epoch_time ELSE ?4 END, "
+                                               "epoch = ?6 WHERE id = ?1"},
+    [MOTE_STATEMENT_DELETE_USER] = {WRITER, "DELETE FROM users WHERE id = ?1"},
+    [MOTE_STATEMENT_INSERT_DELETED_USER] = {WRITER, "INSERT OR REPLACE INTO deleted_users (id, delete_time) "
+                                                    "VALUES (?1, ?2)"},
     [MOTE_STATEMENT_COUNT_ADMINISTRATORS] = {WRITER, "SELECT count(*) FROM (SELECT 1 FROM users "
                                                      "WHERE state = 1 AND (roles & 4) <> 0 LIMIT 2)"},
     [MOTE_STATEMENT_INSERT_SESSION] = {WRITER, "INSERT INTO sessions (id, user_id, create_time, last_use_time, "
@@ -80,6 +90,9 @@ static const struct {
                                                "(SELECT hash FROM refresh_tokens WHERE expire_time < ?1 LIMIT ?2)"},
     [MOTE_STATEMENT_DELETE_SESSIONS] = {WRITER, "DELETE FROM sessions WHERE id IN "
                                                 "(SELECT id FROM sessions WHERE expire_time < ?1 LIMIT ?2)"},
+    [MOTE_STATEMENT_FORGET_DELETED_USERS] = {WRITER, "DELETE FROM deleted_users WHERE (delete_time, id) IN "
+                                                     "(SELECT delete_time, id FROM deleted_users "
+                                                     "WHERE delete_time < ?1 LIMIT ?2)"},
     [MOTE_STATEMENT_PROBE] = {WRITER, "UPDATE counters SET value = value + 1 WHERE name = 'probes'"},
 };
 

@@ -153,6 +153,11 @@ void mote_store_get_session(struct mote_store_session *session, struct mote_stor
     read->done(read, end_read(session, mote_reader_get_session(&session->reader, read)));
 }
 
+void mote_store_list_sessions(struct mote_store_session *session, struct mote_store_list_sessions *read)
+{
+    read->done(read, end_read(session, mote_reader_list_sessions(&session->reader, read)));
+}
+
 void mote_store_find_refresh(struct mote_store_session *session, struct mote_store_find_refresh *read)
 {
     read->done(read, end_read(session, mote_reader_find_refresh(&session->reader, read)));

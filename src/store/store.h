@@ -37,6 +37,7 @@
 #include "store/write.h"
 
 #define MOTE_STORE_WRITES_MAX  1024u /* queued for the writer; more are refused: a slow disk must not fill memory */
+#define MOTE_STORE_LOOKED_MAX  5000u /* rows that a page of sessions looks at: what is over lies between what lives */
 #define MOTE_STORE_CHANGES_MAX 4096u /* changes kept in memory for sessions that lag */
 
 struct mote_store;
@@ -128,6 +129,20 @@ struct mote_store_get_session {
 
 void mote_store_get_session(struct mote_store_session *session, struct mote_store_get_session *read);
 
+/* The sessions of a user that live at `now`, in the order of their ids, which is that of their beginning. */
+struct mote_store_list_sessions {
+    uint8_t user_id[16];
+    int64_t now;
+    uint8_t after[16]; /* all zero: from the first. Afterwards the last one looked at: where the next page goes on */
+    uint32_t limit;
+    /* `record` is valid until the function returns, which must not read on the same session. */
+    void (*row)(struct mote_store_list_sessions *read, const struct mote_store_session_record *record);
+    bool more; /* the answer: something may follow. Sessions that are over cost time too, so a page may be short */
+    void (*done)(struct mote_store_list_sessions *read, int result);
+};
+
+void mote_store_list_sessions(struct mote_store_session *session, struct mote_store_list_sessions *read);
+
 /* Read: the kid that a refresh token's successors are derived with. MOTE_ENOTFOUND. */
 struct mote_store_find_refresh {
     uint8_t hash[32];
@@ -152,9 +167,9 @@ uint64_t mote_store_commit_number(const struct mote_store *store);
  * oldest wanted are not kept any more: start again from mote_store_load_revocations. Any thread. */
 MOTE_MUST_CHECK int mote_store_read_changes(struct mote_store *store, uint64_t *position, struct mote_store_change *out,
                                             size_t max, size_t *count);
-/* What ended access tokens since `since` (wall time): SESSION_REVOKED, USER_EPOCH and USER_ROLES changes from the store
- * itself, handed to `each`. *position gets the commit number they are complete up to. The session's thread; at start
- * and after falling behind. */
+/* What ended access tokens since `since` (wall time): SESSION_REVOKED, USER_EPOCH, USER_ROLES and USER_DELETED changes
+ * from the store itself, handed to `each`. *position gets the commit number they are complete up to. The session's
+ * thread; at start and after falling behind. */
 MOTE_MUST_CHECK int mote_store_load_revocations(struct mote_store_session *session, int64_t since, uint64_t *position,
                                                 void (*each)(void *context, const struct mote_store_change *change),
                                                 void *context);

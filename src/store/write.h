@@ -20,6 +20,8 @@ enum mote_store_write_kind {
     MOTE_STORE_CREATE_SESSION,
     MOTE_STORE_ROTATE_REFRESH,
     MOTE_STORE_REVOKE_SESSIONS,
+    MOTE_STORE_SET_USER_STATE,
+    MOTE_STORE_DELETE_USER,
 };
 
 /* The head of each write. */
@@ -119,6 +121,38 @@ struct mote_store_revoke_sessions {
     uint8_t user_id[16];
     uint8_t session_id[16];
     uint32_t revoked_count;
+};
+
+/* Why, when MOTE_ECONFLICT. */
+enum mote_store_conflict {
+    MOTE_STORE_CONFLICT_NONE,
+    MOTE_STORE_CONFLICT_STATE,              /* it is in that state already */
+    MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR, /* no active administrator would be left */
+    MOTE_STORE_CONFLICT_VERSION,            /* somebody has changed the user */
+};
+
+/*
+ * Disables or enables `user.id`. Disabling raises the epoch and ends the sessions that live: one change USER_EPOCH for
+ * all of them. MOTE_ENOTFOUND; MOTE_ECONFLICT with `conflict` STATE or LAST_ADMINISTRATOR. The whole record after the
+ * change comes out in `user`.
+ */
+struct mote_store_set_user_state {
+    struct mote_store_write write;
+    enum mote_user_state state;
+    char reason[MOTE_STORE_REASON_MAX + 1]; /* kept until the next change of the state */
+    struct mote_user user;
+    uint32_t revoked_count; /* sessions */
+    enum mote_store_conflict conflict;
+};
+
+/* With the sessions and refresh tokens. MOTE_ENOTFOUND; MOTE_ECONFLICT with `conflict` VERSION (looked at when
+ * `has_version`) or LAST_ADMINISTRATOR. */
+struct mote_store_delete_user {
+    struct mote_store_write write;
+    uint8_t user_id[16];
+    bool has_version;
+    uint64_t version;
+    enum mote_store_conflict conflict;
 };
 
 #endif

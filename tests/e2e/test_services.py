@@ -371,6 +371,109 @@ def test_open_signup(mote):
     assert client.login("ada", PASSWORD)
 
 
+# --- state and sessions -------------------------------------------------------------------------------------------
+
+
+def get_me(client):
+    return client.user.GetUser(user_pb2.GetUserRequest(id="me"), metadata=client.metadata, timeout=5).user
+
+
+def test_a_disabled_user_is_out_at_once_and_back_when_enabled(clients, admin, new_user):
+    user = new_user()
+    sessions = [clients() for _ in range(3)]
+    refresh_token = [session.login(user.username, PASSWORD).tokens.refresh_token for session in sessions][0]
+    disable = user_pb2.DisableUserRequest(id=user.id, reason="left the company")
+    answer = admin.user.DisableUser(disable, metadata=admin.metadata, timeout=5)
+    assert answer.user.state == user_pb2.USER_STATE_DISABLED and answer.revoked_session_count == 3
+    assert answer.user.etag != user.etag
+    for session in sessions:  # whichever worker answers
+        error = refused(clients().user.GetUser, user_pb2.GetUserRequest(id="me"), metadata=session.metadata)
+        assert reason_of(error)[:3] == (grpc.StatusCode.UNAUTHENTICATED, "SESSION_REVOKED", "user.v1")
+    error = refused(sessions[0].auth.RefreshToken, auth_pb2.RefreshTokenRequest(refresh_token=refresh_token))
+    assert reason_of(error)[:2] == (grpc.StatusCode.UNAUTHENTICATED, "REFRESH_TOKEN_INVALID")
+    error = refused(sessions[0].auth.Login, auth_pb2.LoginRequest(username=user.username, password=PASSWORD))
+    assert reason_of(error)[:2] == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID")
+    error = refused(admin.user.DisableUser, disable, metadata=admin.metadata)
+    assert reason_of(error)[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "USER_STATE_CONFLICT")
+    enable = user_pb2.EnableUserRequest(id=user.id)
+    answer = admin.user.EnableUser(enable, metadata=admin.metadata, timeout=5)
+    assert answer.user.state == user_pb2.USER_STATE_ACTIVE
+    error = refused(admin.user.EnableUser, enable, metadata=admin.metadata)
+    assert reason_of(error)[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "USER_STATE_CONFLICT")
+    refused(sessions[1].user.GetUser, user_pb2.GetUserRequest(id="me"), metadata=sessions[1].metadata)
+    sessions[1].login(user.username, PASSWORD)
+    assert get_me(sessions[1]).id == user.id
+
+
+def test_a_deleted_user_is_gone(clients, admin, new_user):
+    user = new_user()
+    client = clients()
+    client.login(user.username, PASSWORD)
+    request = user_pb2.DeleteUserRequest(id=user.id, etag="0" * 16)
+    error = refused(admin.user.DeleteUser, request, metadata=admin.metadata)
+    assert reason_of(error)[:2] == (grpc.StatusCode.ABORTED, "ETAG_MISMATCH")
+    request.etag = user.etag
+    admin.user.DeleteUser(request, metadata=admin.metadata, timeout=5)
+    error = refused(client.user.GetUser, user_pb2.GetUserRequest(id="me"), metadata=client.metadata)
+    assert reason_of(error)[:2] == (grpc.StatusCode.UNAUTHENTICATED, "SESSION_REVOKED")
+    error = refused(client.auth.Login, auth_pb2.LoginRequest(username=user.username, password=PASSWORD))
+    assert reason_of(error)[1] == "CREDENTIALS_INVALID"
+    error = refused(admin.user.DeleteUser, request, metadata=admin.metadata)
+    assert reason_of(error)[:2] == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
+    request.allow_missing = True
+    admin.user.DeleteUser(request, metadata=admin.metadata, timeout=5)
+    new_user(username=user.username)
+
+
+def test_users_delete_themselves_and_nobody_else(clients, new_user):
+    client = clients()
+    client.login(new_user().username, PASSWORD)
+    for other in (new_user().id, str(uuid.uuid4())):
+        error = refused(client.user.DeleteUser, user_pb2.DeleteUserRequest(id=other), metadata=client.metadata)
+        assert reason_of(error)[:2] == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+    client.user.DeleteUser(user_pb2.DeleteUserRequest(id="me"), metadata=client.metadata, timeout=5)
+    refused(client.user.GetUser, user_pb2.GetUserRequest(id="me"), metadata=client.metadata)
+
+
+def test_the_last_administrator_is_neither_disabled_nor_deleted(admin):
+    me = get_me(admin)
+    for error in (refused(admin.user.DisableUser, user_pb2.DisableUserRequest(id=me.id), metadata=admin.metadata),
+                  refused(admin.user.DeleteUser, user_pb2.DeleteUserRequest(id="me"), metadata=admin.metadata)):
+        assert reason_of(error)[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "LAST_ADMIN")
+    assert get_me(admin) == me
+
+
+def test_sessions_by_pages_and_one_revoked(clients, admin, new_user):
+    user = new_user()
+    sessions = [clients() for _ in range(5)]
+    ids = {session.login(user.username, PASSWORD).session_id for session in sessions}
+    for caller in (sessions[0], admin):
+        seen, token = [], ""
+        while True:
+            request = auth_pb2.ListSessionsRequest(user_id=user.id, page_size=2, page_token=token)
+            answer = caller.auth.ListSessions(request, metadata=caller.metadata, timeout=5)
+            seen += list(answer.sessions)
+            token = answer.next_page_token
+            if not token:
+                break
+        assert {session.id for session in seen} == ids and len(seen) == 5
+        assert sum(session.current for session in seen) == (caller is not admin)
+        assert all(session.user_agent.startswith("grpc-python") for session in seen)
+        assert {session.peer_address for session in seen} == {"127.0.0.1"}
+    stranger = clients()
+    stranger.login(new_user().username, PASSWORD)
+    victim = auth_pb2.RevokeSessionRequest(session_id=sorted(ids)[0])
+    error = refused(stranger.auth.RevokeSession, victim, metadata=stranger.metadata)
+    assert reason_of(error)[:3] == (grpc.StatusCode.NOT_FOUND, "SESSION_NOT_FOUND", "auth.v1")
+    error = refused(stranger.auth.ListSessions, auth_pb2.ListSessionsRequest(user_id=user.id), metadata=stranger.metadata)
+    assert reason_of(error)[1] == "PERMISSION_DENIED"
+    admin.auth.RevokeSession(victim, metadata=admin.metadata, timeout=5)
+    error = refused(admin.auth.RevokeSession, victim, metadata=admin.metadata)
+    assert reason_of(error)[1] == "SESSION_NOT_FOUND"
+    answer = admin.auth.ListSessions(auth_pb2.ListSessionsRequest(user_id=user.id), metadata=admin.metadata, timeout=5)
+    assert {session.id for session in answer.sessions} == ids - {victim.session_id}
+
+
 # --- many at once ------------------------------------------------------------------------------------------------
 
 

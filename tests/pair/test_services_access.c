@@ -69,10 +69,10 @@ static const struct {
     {"/user.v1.UserService/CreateUser", WITH(ADMIN), false},
     {"/user.v1.UserService/GetUser", READERS, false},
     {"/user.v1.UserService/UpdateUser", SELF_OR_ADMIN, false},
-    {"/user.v1.UserService/DeleteUser", ANY_USER, true},
+    {"/user.v1.UserService/DeleteUser", SELF_OR_ADMIN, false},
     {"/user.v1.UserService/ListUsers", SERVICE_OR_MORE, false},
-    {"/user.v1.UserService/DisableUser", WITH(ADMIN), true},
-    {"/user.v1.UserService/EnableUser", WITH(ADMIN), true},
+    {"/user.v1.UserService/DisableUser", WITH(ADMIN), false},
+    {"/user.v1.UserService/EnableUser", WITH(ADMIN), false},
     {"/user.v1.UserService/WatchUsers", SERVICE_OR_MORE, true},
     {"/user.v1.UserService/ImportUsers", WITH(ADMIN), true},
     {"/user.v1.UserService/HealthCheck", EVERYONE, false},
@@ -81,8 +81,8 @@ static const struct {
     {"/auth.v1.AuthService/ValidateToken", ANY_USER, false},
     {"/auth.v1.AuthService/Logout", ANY_USER, false},
     {"/auth.v1.AuthService/RevokeToken", EVERYONE, true},
-    {"/auth.v1.AuthService/ListSessions", ANY_USER, true},
-    {"/auth.v1.AuthService/RevokeSession", ANY_USER, true},
+    {"/auth.v1.AuthService/ListSessions", SELF_OR_ADMIN, false},
+    {"/auth.v1.AuthService/RevokeSession", ANY_USER, false},
     {"/auth.v1.AuthService/ChangePassword", ANY_USER, true},
     {"/auth.v1.AuthService/SetPassword", WITH(ADMIN), true},
 };
@@ -95,6 +95,12 @@ static const void *request_for(const struct environment *environment, const stru
     memset(request, 0, sizeof request);
     if (strcmp(method->name, "GetUser") == 0) {
         memcpy(((user_v1_GetUserRequest *)(void *)request)->id, environment->alice.user_id, 37);
+    } else if (strcmp(method->name, "ListSessions") == 0) {
+        memcpy(((auth_v1_ListSessionsRequest *)(void *)request)->user_id, environment->alice.user_id, 37);
+    } else if (strcmp(method->name, "DeleteUser") == 0) {
+        user_v1_DeleteUserRequest *removal = (user_v1_DeleteUserRequest *)(void *)request;
+        memcpy(removal->id, environment->alice.user_id, 37);
+        memcpy(removal->etag, "old", 4); /* the next caller needs alice too */
     } else if (strcmp(method->name, "UpdateUser") == 0) {
         user_v1_UpdateUserRequest *update = (user_v1_UpdateUserRequest *)(void *)request;
         update->has_user = true;
@@ -143,6 +149,8 @@ static void check(struct environment *environment, const struct mote_method *met
             assert_true(services_failed(answer, MOTE_STATUS_UNIMPLEMENTED, "NOT_IMPLEMENTED"));
         } else if (answer->status == MOTE_STATUS_UNAUTHENTICATED) {
             assert_string_equal(answer->reason, "REFRESH_TOKEN_INVALID"); /* the empty one of the request */
+        } else if (strcmp(method->name, "DeleteUser") == 0) {
+            assert_true(services_failed(answer, MOTE_STATUS_ABORTED, "ETAG_MISMATCH"));
         } else if (answer->status != MOTE_STATUS_OK) {
             assert_true(services_failed(answer, MOTE_STATUS_INVALID_ARGUMENT, "FIELD_INVALID"));
         }

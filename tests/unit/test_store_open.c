@@ -268,16 +268,41 @@ static void test_version(void **state)
 {
     struct fixture *fixture = *state;
     make_store(fixture);
-    run_sql(fixture, "PRAGMA user_version = 2");
-    assert_refused(fixture, fixture->url, MOTE_EVERSION, "schema version 2, this mote knows 1");
+    run_sql(fixture, "PRAGMA user_version = 3");
+    assert_refused(fixture, fixture->url, MOTE_EVERSION, "schema version 3, this mote knows 2");
     run_sql(fixture, "PRAGMA user_version = 2147483647");
     assert_refused(fixture, fixture->url, MOTE_EVERSION, "version 2147483647");
     run_sql(fixture, "PRAGMA user_version = -1");
     assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
     run_sql(fixture, "PRAGMA user_version = 0"); /* its tables would be made a second time */
     assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+    run_sql(fixture, "PRAGMA user_version = 1"); /* and its second part too */
+    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+    run_sql(fixture, "PRAGMA user_version = 2");
+    fixture_open(fixture, fixture->url);
+    fixture_close(fixture);
+}
+
+/* A file of the first version: its users stay, and what the second one brought works. */
+static void test_migration(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mote_user user;
+    struct mote_store_set_user_state set = {.state = MOTE_USER_DISABLED, .reason = "left"};
+    struct mote_store_delete_user removal = {.has_version = false};
+    fixture_open(fixture, fixture->url);
+    assert_int_equal(fixture_create_user(fixture, 1, INT64_C(1700000000000000000)), 0);
+    fixture_close(fixture);
+    run_sql(fixture, "DROP TABLE deleted_users");
+    run_sql(fixture, "ALTER TABLE users DROP COLUMN state_reason");
     run_sql(fixture, "PRAGMA user_version = 1");
     fixture_open(fixture, fixture->url);
+    assert_int_equal(fixture_get_user(fixture, 1, &user), 0);
+    assert_string_equal(user.username, "user1");
+    memcpy(set.user.id, user.id, sizeof user.id);
+    memcpy(removal.user_id, user.id, sizeof user.id);
+    assert_int_equal(fixture_write(fixture, &set.write, MOTE_STORE_SET_USER_STATE, 1), 0);
+    assert_int_equal(fixture_write(fixture, &removal.write, MOTE_STORE_DELETE_USER, 1), 0);
     fixture_close(fixture);
 }
 
@@ -564,6 +589,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_database, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_program, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_migration, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_orphans, set_up, tear_down),

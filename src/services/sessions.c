@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ListSessions and RevokeSession. Rows are encoded as the store hands them out (200 sessions as structs would be 80 KB)
+ * and copied into the reply by its callback.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "auth/v1/auth.mote.h"
+#include "base/list.h"
+#include "base/text.h"
+#include "codec/element.h"
+#include "services/convert.h"
+#include "services/failure.h"
+#include "services/page_token.h"
+#include "services/rules.h"
+#include "services/target.h"
+#include "services/worker.h"
+
+#define SCOPE_METHOD "ListSessions "
+/* Encoded rows of a page: 200 sessions with every field at its bound take 60 KB. */
+#define ROWS_MAX     131072u
+#define LENGTH_BYTES 2u
+
+_Static_assert(sizeof((auth_v1_Session){0}.user_agent) > sizeof((struct mote_store_session_record){0}.user_agent) &&
+                   sizeof((auth_v1_Session){0}.peer_address) >=
+                       sizeof((struct mote_store_session_record){0}.peer_address),
+               "every record fits");
+_Static_assert(MOTE_PAGE_TOKEN_MAX < sizeof((auth_v1_ListSessionsResponse){0}.next_page_token), "every token fits");
+
+/* --- ListSessions ---------------------------------------------------------------------------------------------- */
+
+struct list_operation {
+    struct mote_store_get_user user;
+    struct mote_store_list_sessions read;
+    struct mote_call *call;
+    struct mote_buffer rows; /* each: its length (2 bytes, big endian), an auth_v1_Session */
+    int result;              /* of taking a row */
+    char scope[sizeof SCOPE_METHOD + MOTE_UUID_TEXT_LENGTH];
+};
+
+static void convert_session(auth_v1_Session *out, const struct mote_store_session_record *record,
+                            const struct mote_identity *caller)
+{
+    *out = (auth_v1_Session){.has_create_time = true, .has_last_use_time = true, .has_expire_time = true};
+    mote_uuid_format(out->id, record->id);
+    out->create_time = mote_convert_time(record->create_time);
+    out->last_use_time = mote_convert_time(record->last_use_time);
+    out->expire_time = mote_convert_time(record->expire_time);
+    memcpy(out->user_agent, record->user_agent, strlen(record->user_agent));
+    memcpy(out->peer_address, record->peer_address, strlen(record->peer_address));
+    out->current = memcmp(record->id, caller->session_id, sizeof record->id) == 0;
+}
+
+static int append_row(struct list_operation *operation, const struct mote_store_session_record *record)
+{
+    auth_v1_Session message;
+    convert_session(&message, record, mote_call_identity(operation->call));
+    size_t before = mote_buffer_length(&operation->rows);
+    int result = mote_buffer_append(&operation->rows, "\0\0", LENGTH_BYTES);
+    if (result == 0) {
+        result = mote_codec_encode(&auth_v1_Session_type, &message, &operation->rows);
+    }
+    if (result != 0) {
+        return result;
+    }
+    size_t length = mote_buffer_length(&operation->rows) - before - LENGTH_BYTES;
+    uint8_t *prefix = operation->rows.data + operation->rows.start + before;
+    prefix[0] = (uint8_t)(length >> 8);
+    prefix[1] = (uint8_t)length;
+    return 0;
+}
+
+static void take_row(struct mote_store_list_sessions *read, const struct mote_store_session_record *record)
+{
+    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
+    if (operation->result == 0) {
+        operation->result = append_row(operation, record);
+    }
+}
+
+static bool encode_rows(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
+{
+    const struct list_operation *operation = *arg;
+    struct mote_slice rest = mote_buffer_slice(&operation->rows);
+    while (rest.length > 0) {
+        size_t length = (size_t)rest.data[0] << 8 | rest.data[1];
+        if (!mote_element_encode(stream, field, mote_slice(rest.data + LENGTH_BYTES, length))) {
+            return false;
+        }
+        rest = mote_slice(rest.data + LENGTH_BYTES + length, rest.length - LENGTH_BYTES - length);
+    }
+    return true;
+}
+
+static int reply(struct list_operation *operation)
+{
+    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
+    auth_v1_ListSessionsResponse response = {.sessions = {.funcs.encode = encode_rows, .arg = operation}};
+    if (operation->read.more) {
+        int result = mote_page_token_make(
+            response.next_page_token, worker->services->keyring, mote_slice_text(operation->scope),
+            mote_slice(operation->read.after, sizeof operation->read.after), mote_services_worker_seconds(worker));
+        if (result != 0) {
+            return result;
+        }
+    }
+    mote_call_reply(operation->call, &response);
+    return 0;
+}
+
+static void list_done(struct mote_store_list_sessions *read, int result)
+{
+    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
+    struct mote_call *call = operation->call;
+    if (result == 0) {
+        result = operation->result;
+    }
+    if (result == 0) {
+        result = reply(operation);
+    }
+    if (result != 0) {
+        mote_failure_answer_store(call, result);
+    }
+    mote_buffer_dispose(&operation->rows);
+    mote_call_unref(call);
+}
+
+static void user_read(struct mote_store_get_user *read, int result)
+{
+    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, user);
+    struct mote_call *call = operation->call;
+    if (result == 0) {
+        mote_store_list_sessions(mote_services_worker_of(call)->session, &operation->read);
+        return;
+    }
+    if (result == MOTE_ENOTFOUND) {
+        mote_failure_answer(call, MOTE_FAILURE_USER_NOT_FOUND);
+    } else {
+        mote_failure_answer_store(call, result);
+    }
+    mote_call_unref(call);
+}
+
+/* The reason a token is refused, or NULL. */
+static const char *read_page_token(struct list_operation *operation, const char *token)
+{
+    if (token[0] == '\0') {
+        return NULL;
+    }
+    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
+    uint8_t cursor[MOTE_PAGE_CURSOR_MAX];
+    size_t length = 0;
+    int result = mote_page_token_read(cursor, &length, worker->services->keyring, mote_slice_text(operation->scope),
+                                      mote_slice_text(token), mote_services_worker_seconds(worker));
+    if (result == MOTE_EEXPIRED) {
+        return "has expired: begin again";
+    }
+    if (result != 0 || length != sizeof operation->read.after) {
+        return "is not one of this request";
+    }
+    memcpy(operation->read.after, cursor, length);
+    return NULL;
+}
+
+void auth_v1_auth_service_list_sessions(struct mote_call *call, const auth_v1_ListSessionsRequest *request)
+{
+    struct mote_services_worker *worker = mote_services_worker_of(call);
+    struct list_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    if (operation == NULL) {
+        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
+        return;
+    }
+    operation->call = call;
+    int result =
+        mote_target_find(operation->read.user_id, mote_call_identity(call), request->user_id, MOTE_ROLE_BIT_ADMIN);
+    if (result == MOTE_EAUTH) {
+        mote_failure_answer(call, MOTE_FAILURE_PERMISSION_DENIED);
+        return;
+    }
+    struct mote_rules rules = {0};
+    mote_rules_note(&rules, "user_id", result != 0 ? "must be a UUID or 'me'" : NULL);
+    mote_rules_note(&rules, "page_size", mote_rules_page_size(&operation->read.limit, request->page_size));
+    if (result == 0) {
+        /* A token is one user's, whatever the user is called in the request. */
+        memcpy(operation->scope, SCOPE_METHOD, sizeof SCOPE_METHOD - 1);
+        mote_uuid_format(operation->scope + sizeof SCOPE_METHOD - 1, operation->read.user_id);
+        mote_rules_note(&rules, "page_token", read_page_token(operation, request->page_token));
+    }
+    if (mote_rules_refuse(&rules, call)) {
+        return;
+    }
+    mote_buffer_init(&operation->rows, worker->mem, ROWS_MAX);
+    operation->read.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    operation->read.row = take_row;
+    operation->read.done = list_done;
+    operation->user.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
+    memcpy(operation->user.id, operation->read.user_id, sizeof operation->user.id);
+    operation->user.done = user_read;
+    mote_call_ref(call);
+    mote_store_get_user(worker->session, &operation->user);
+}
+
+/* --- RevokeSession --------------------------------------------------------------------------------------------- */
+
+struct revoke_operation {
+    struct mote_store_get_session read;
+    struct mote_store_revoke_sessions revoke;
+    struct mote_call *call;
+};
+
+static void revoked(struct mote_store_write *write)
+{
+    struct mote_store_revoke_sessions *revoke = MOTE_CONTAINER_OF(write, struct mote_store_revoke_sessions, write);
+    struct mote_call *call = MOTE_CONTAINER_OF(revoke, struct revoke_operation, revoke)->call;
+    if (write->result != 0) {
+        mote_failure_answer_store(call, write->result);
+    } else if (revoke->revoked_count == 0) {
+        mote_failure_answer(call, MOTE_FAILURE_SESSION_NOT_FOUND); /* it was over already */
+    } else {
+        const auth_v1_RevokeSessionResponse response = {0};
+        mote_call_reply(call, &response);
+    }
+    mote_call_unref(call);
+}
+
+/* Whose it is never changes, so it is safe to look first and write later. */
+static void session_read(struct mote_store_get_session *read, int result)
+{
+    struct revoke_operation *operation = MOTE_CONTAINER_OF(read, struct revoke_operation, read);
+    struct mote_call *call = operation->call;
+    struct mote_services_worker *worker = mote_services_worker_of(call);
+    const struct mote_identity *caller = mote_call_identity(call);
+    bool may = result == 0 && ((caller->roles & MOTE_ROLE_BIT_ADMIN) != 0 ||
+                               memcmp(read->record.user_id, caller->user_id, sizeof caller->user_id) == 0);
+    if (result == MOTE_ENOTFOUND || (result == 0 && !may)) {
+        mote_failure_answer(call, MOTE_FAILURE_SESSION_NOT_FOUND);
+        mote_call_unref(call);
+        return;
+    }
+    if (result == 0) {
+        operation->revoke.scope = MOTE_STORE_SCOPE_ONE;
+        memcpy(operation->revoke.session_id, read->id, sizeof operation->revoke.session_id);
+        operation->revoke.write.kind = MOTE_STORE_REVOKE_SESSIONS;
+        operation->revoke.write.done = revoked;
+        operation->revoke.write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+        result = mote_store_submit(worker->session, &operation->revoke.write);
+    }
+    if (result != 0) {
+        mote_failure_answer_store(call, result);
+        mote_call_unref(call);
+    }
+}
+
+void auth_v1_auth_service_revoke_session(struct mote_call *call, const auth_v1_RevokeSessionRequest *request)
+{
+    struct revoke_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    if (operation == NULL) {
+        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
+        return;
+    }
+    if (mote_uuid_parse(operation->read.id, mote_slice_text(request->session_id)) != 0) {
+        const struct mote_violation violation = {.field = "session_id", .text = "must be a UUID"};
+        mote_failure_answer_fields(call, &violation, 1);
+        return;
+    }
+    operation->call = call;
+    operation->read.done = session_read;
+    mote_call_ref(call);
+    mote_store_get_session(mote_services_worker_of(call)->session, &operation->read);
+}
