@@ -97,12 +97,35 @@ static void a_user_with_nothing(void **state)
     assert_string_equal(out.etag, "0000000000000001");
 }
 
+/* What mote_convert_user makes is read back; anything else is the version that no user has. */
+static void test_etag(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *etag;
+        uint64_t version;
+    } cases[] = {
+        {"0000000000000001", 1},
+        {"0123456789abcdef", UINT64_C(0x0123456789abcdef)},
+        {"ffffffffffffffff", UINT64_MAX},
+        {"", 0},
+        {"1", 0},
+        {"000000000000001", 0},
+        {"00000000000000001", 0},
+        {"000000000000000A", 0},
+        {"000000000000000g", 0},
+        {"-000000000000001", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(mote_convert_etag(cases[i].etag) == cases[i].version);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times_count_forward_on_both_sides_of_1970),
-        cmocka_unit_test(roles_come_in_order),
-        cmocka_unit_test(a_user_with_every_field_at_its_bound),
+        cmocka_unit_test(test_etag),           cmocka_unit_test(times_count_forward_on_both_sides_of_1970),
+        cmocka_unit_test(roles_come_in_order), cmocka_unit_test(a_user_with_every_field_at_its_bound),
         cmocka_unit_test(a_user_with_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
