@@ -174,25 +174,37 @@ static void put_u32(uint8_t *out, uint32_t value)
     out[3] = (uint8_t)value;
 }
 
-/* Writes a GOAWAY frame (RFC 9113 §6.8); one that waits unsent makes way. */
+/* One that waits unsent makes way. */
 static void prepare_goaway(struct mote_h2 *h2, uint32_t last_stream_id, enum mote_h2_error error, const char *debug)
 {
-    const size_t text = debug != NULL ? strlen(debug) : 0;
+    h2->notice = (struct mote_h2_notice){
+        .debug = debug,
+        .last_stream_id = last_stream_id,
+        .error = error,
+        .behind_settings = h2->killed && !h2->sent_anything,
+    };
+    h2->notice_waits = true;
+}
+
+/* Writes the GOAWAY frame (RFC 9113 §6.8), and returns its length. */
+static size_t write_notice(uint8_t out[MOTE_H2_NOTICE_MAX], const struct mote_h2_notice *notice)
+{
+    const size_t text = notice->debug != NULL ? strlen(notice->debug) : 0;
     const size_t length = text < MOTE_H2_DEBUG_MAX ? text : MOTE_H2_DEBUG_MAX;
-    uint8_t *out = h2->notice;
-    memset(out, 0, sizeof h2->notice);
-    if (h2->killed && !h2->sent_anything) {
-        out[3] = NGHTTP2_SETTINGS; /* ours must come first, and nghttp2 is not asked any more */
-        out += MOTE_H2_FRAME_HEADER;
+    uint8_t *at = out;
+    memset(out, 0, MOTE_H2_NOTICE_MAX);
+    if (notice->behind_settings) {
+        at[3] = NGHTTP2_SETTINGS;
+        at += MOTE_H2_FRAME_HEADER;
     }
-    out[2] = (uint8_t)(GOAWAY_LENGTH + length);
-    out[3] = NGHTTP2_GOAWAY;
-    put_u32(out + MOTE_H2_FRAME_HEADER, last_stream_id);
-    put_u32(out + MOTE_H2_FRAME_HEADER + 4, error);
+    at[2] = (uint8_t)(GOAWAY_LENGTH + length);
+    at[3] = NGHTTP2_GOAWAY;
+    put_u32(at + MOTE_H2_FRAME_HEADER, notice->last_stream_id);
+    put_u32(at + MOTE_H2_FRAME_HEADER + 4, notice->error);
     if (length != 0) {
-        memcpy(out + MOTE_H2_FRAME_HEADER + GOAWAY_LENGTH, debug, length);
+        memcpy(at + MOTE_H2_FRAME_HEADER + GOAWAY_LENGTH, notice->debug, length);
     }
-    h2->notice_length = (size_t)(out - h2->notice) + MOTE_H2_FRAME_HEADER + GOAWAY_LENGTH + length;
+    return (size_t)(at - out) + MOTE_H2_FRAME_HEADER + GOAWAY_LENGTH + length;
 }
 
 /* Every stream gets its CLOSED event; nghttp2 is not called any more. */
@@ -335,30 +347,49 @@ int mote_h2_recv(struct mote_h2 *h2, struct mote_slice in, uint64_t now_ns)
     return h2->killed ? h2->failure : 0;
 }
 
-/* Copies what is left of nghttp2's frame; false when the room does not suffice. */
+/* Copies what is left of a GOAWAY of ours: it is written anew each time, so that none has to be kept. */
+static __attribute__((noinline)) void copy_notice(const struct mote_h2 *h2, uint8_t *out, size_t taken)
+{
+    uint8_t bytes[MOTE_H2_NOTICE_MAX];
+    const size_t length = write_notice(bytes, &h2->notice_out);
+    memcpy(out, bytes + length - h2->rest_length, taken);
+}
+
+/* Copies what is left of a frame; false when the room does not suffice. */
 static bool send_rest(struct mote_h2 *h2)
 {
     const size_t room = h2->out_capacity - h2->out_length;
     const size_t taken = h2->rest_length < room ? h2->rest_length : room;
-    if (taken != 0) {
-        memcpy(h2->out + h2->out_length, h2->rest, taken);
-        h2->out_length += taken;
-        h2->rest += taken;
-        h2->rest_length -= taken;
+    if (taken == 0) {
+        return h2->rest_length == 0;
     }
+    if (h2->rest != NULL) {
+        memcpy(h2->out + h2->out_length, h2->rest, taken);
+        h2->rest += taken;
+    } else {
+        copy_notice(h2, h2->out + h2->out_length, taken);
+    }
+    h2->out_length += taken;
+    h2->rest_length -= taken;
     return h2->rest_length == 0;
+}
+
+static __attribute__((noinline)) void begin_notice(struct mote_h2 *h2)
+{
+    uint8_t bytes[MOTE_H2_NOTICE_MAX];
+    h2->notice_out = h2->notice;
+    h2->notice_waits = false;
+    h2->rest = NULL;
+    h2->rest_length = write_notice(bytes, &h2->notice_out);
 }
 
 /* True when a GOAWAY of ours is the next frame to be sent. */
 static bool next_is_notice(struct mote_h2 *h2)
 {
-    if (h2->notice_length == 0 || h2->inside_block || (!h2->sent_anything && !h2->killed)) {
+    if (!h2->notice_waits || h2->inside_block || (!h2->sent_anything && !h2->killed)) {
         return false;
     }
-    memcpy(h2->notice_out, h2->notice, h2->notice_length);
-    h2->rest = h2->notice_out;
-    h2->rest_length = h2->notice_length;
-    h2->notice_length = 0;
+    begin_notice(h2);
     return true;
 }
 
@@ -386,7 +417,7 @@ static bool next_frame(struct mote_h2 *h2)
         mote_h2_bury(h2);
         if (h2->inside_block) { /* it broke off: nothing that the peer could read may follow */
             h2->inside_block = false;
-            h2->notice_length = 0;
+            h2->notice_waits = false;
         }
         return false;
     }
@@ -453,7 +484,7 @@ bool mote_h2_wants_write(const struct mote_h2 *h2)
     if (h2->aborted) {
         return false;
     }
-    if (h2->rest_length != 0 || h2->notice_length != 0 || (h2->shutdown_due && !h2->killed)) {
+    if (h2->rest_length != 0 || h2->notice_waits || (h2->shutdown_due && !h2->killed)) {
         return true;
     }
     return !is_silenced(h2) && nghttp2_session_want_write(h2->session) != 0;

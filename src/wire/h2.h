@@ -128,7 +128,8 @@ void mote_h2_set_pending_output(struct mote_h2 *h2, size_t pending, uint64_t now
 /* Ends the connection: GOAWAY with `error` and `debug` (static text), streams abandoned. From anywhere but callbacks.
  */
 void mote_h2_terminate(struct mote_h2 *h2, enum mote_h2_error error, const char *debug);
-/* Graceful shutdown, first step: GOAWAY with last id 2^31-1 and `debug`; streams are still accepted. RFC 9113 §6.8. */
+/* Graceful shutdown, first step: GOAWAY with last id 2^31-1 and `debug` (static text); streams are still accepted. RFC
+ * 9113 §6.8. */
 MOTE_MUST_CHECK int mote_h2_shutdown_notice(struct mote_h2 *h2, const char *debug);
 /* Second step: GOAWAY with the last stream accepted; later ones are ignored. The connection is over when no stream is
  * left. */

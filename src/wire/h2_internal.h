@@ -121,6 +121,14 @@ struct mote_h2_stream {
     uint8_t output_inline[MOTE_H2_OUTPUT_INLINE]; /* for `output` */
 };
 
+/* A GOAWAY written by hand, to go between two frames of nghttp2's. */
+struct mote_h2_notice {
+    const char *debug; /* static; may be NULL */
+    uint32_t last_stream_id;
+    enum mote_h2_error error;
+    bool behind_settings; /* ours must come first, and nghttp2 is not asked any more */
+};
+
 struct mote_h2 {
     struct mote_h2_context *context;
     struct mote_h2_owner *owner;
@@ -147,19 +155,19 @@ struct mote_h2 {
     uint64_t stall_written; /* taken_total - pending then */
     uint64_t strikes;
     uint64_t strikes_since_ns;
-    const uint8_t *rest; /* of a frame that did not fit: in nghttp2's buffer, or notice_out */
+    const uint8_t *rest; /* of a frame that did not fit: in nghttp2's buffer; NULL: of `notice_out` */
     size_t rest_length;
     uint8_t *out; /* the caller's room, during mote_h2_send */
     size_t out_length;
     size_t out_capacity;
-    uint8_t notice[MOTE_H2_NOTICE_MAX]; /* a GOAWAY written by hand, to go between two frames of nghttp2's */
-    size_t notice_length;
-    uint8_t notice_out[MOTE_H2_NOTICE_MAX]; /* what `rest` points to while one is being sent */
-    size_t pings_sent;                      /* not yet acknowledged */
-    bool windows_changed;                   /* WINDOW_UPDATE or SETTINGS came: output may go on */
-    size_t crumbs;                          /* streams deferred because of one */
-    size_t resets_due;                      /* streams to be reset when nghttp2 is done */
-    int failure;                            /* MOTE_E* of a connection that was killed */
+    struct mote_h2_notice notice;     /* if notice_waits */
+    struct mote_h2_notice notice_out; /* the one that is being sent */
+    bool notice_waits;
+    size_t pings_sent;    /* not yet acknowledged */
+    bool windows_changed; /* WINDOW_UPDATE or SETTINGS came: output may go on */
+    size_t crumbs;        /* streams deferred because of one */
+    size_t resets_due;    /* streams to be reset when nghttp2 is done */
+    int failure;          /* MOTE_E* of a connection that was killed */
     enum mote_h2_error kill_error;
     const char *reason;
     bool killed;

@@ -124,12 +124,12 @@ struct mote_meter_verdict mote_meter_settle(struct mote_meter *meter, uint64_t n
 
 static void note_closed(struct mote_meter *meter, uint32_t id, bool by_peer)
 {
-    const uint32_t slot = (id >> 1) & (MOTE_METER_CLOSED_IDS - 1);
-    if (meter->closed[slot].id == id) {
-        meter->closed[slot].by_peer |= by_peer;
-    } else if (meter->closed[slot].id < id) {
-        meter->closed[slot].id = id;
-        meter->closed[slot].by_peer = by_peer;
+    uint32_t *closed = &meter->closed[(id >> 1) & (MOTE_METER_CLOSED_IDS - 1)];
+    const uint32_t known = *closed >> 1;
+    if (known == id) {
+        *closed |= by_peer;
+    } else if (known < id) {
+        *closed = id << 1 | by_peer;
     }
 }
 
@@ -176,8 +176,7 @@ bool mote_meter_is_waiting(const struct mote_meter *meter, uint64_t *since_ns)
 /* True when the peer has ended or reset this stream and it is closed. */
 static bool is_closed_by_peer(const struct mote_meter *meter, uint32_t id)
 {
-    const uint32_t slot = (id >> 1) & (MOTE_METER_CLOSED_IDS - 1);
-    return meter->closed[slot].id == id && meter->closed[slot].by_peer;
+    return meter->closed[(id >> 1) & (MOTE_METER_CLOSED_IDS - 1)] == (id << 1 | 1u);
 }
 
 static bool is_skipped(const struct mote_meter *meter, uint32_t id)

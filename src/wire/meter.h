@@ -69,10 +69,7 @@ struct mote_meter {
     struct {
         uint32_t first, last;
     } skipped[MOTE_METER_SKIPPED_RANGES];
-    struct {
-        uint32_t id;
-        bool by_peer;
-    } closed[MOTE_METER_CLOSED_IDS]; /* where (id / 2) says */
+    uint32_t closed[MOTE_METER_CLOSED_IDS]; /* 2 × identifier, + 1: closed by the peer; where (identifier / 2) says */
     uint32_t ended_next;
     uint32_t cancelled;
     uint64_t ended[MOTE_METER_CANCELLED_WINDOW / 64]; /* a bit for each of the last calls: cancelled early */

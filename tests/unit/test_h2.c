@@ -95,6 +95,39 @@ static void test_killed_before_our_settings(void **state)
     expect_over(raw, "0 ENHANCE_YOUR_CALM too many SETTINGS frames");
 }
 
+/* The transport takes the last words piece by piece, and the second come while the first are on their way. */
+static void test_goaways_in_pieces(void **state)
+{
+    (void)state;
+    for (size_t first = 1; first <= 40; first++) {
+        for (size_t piece = 1; piece <= 40; piece++) {
+            void *inner;
+            assert_int_equal(mote_raw_set_up(&inner), 0);
+            struct mote_raw *raw = inner;
+            uint8_t sent[128];
+            size_t length;
+            mote_raw_start_and_settle(raw);
+            struct mote_h2 *h2 = raw->pair.server.h2;
+            assert_int_equal(mote_h2_shutdown_notice(h2, "soon"), 0);
+            assert_int_equal(mote_h2_send(h2, sent, first, &length, raw->pair.now_ns), 0);
+            assert_int_equal(length, first < 21 ? first : 21);
+            size_t total = length;
+            mote_h2_terminate(h2, MOTE_H2_ENHANCE_YOUR_CALM, "now");
+            while (mote_h2_wants_write(h2)) {
+                assert_int_equal(mote_h2_send(h2, sent + total, piece, &length, raw->pair.now_ns), 0);
+                assert_true(length != 0 && total + length <= sizeof sent - 40);
+                total += length;
+            }
+            assert_int_equal(total, 21 + 20);
+            mote_buffer_clear(&raw->text);
+            mote_peer_describe(&raw->text, mote_slice(sent, total));
+            assert_true(mote_slice_equals_text(mote_buffer_slice(&raw->text),
+                                               "GOAWAY 2147483647 NO_ERROR soon\nGOAWAY 0 ENHANCE_YOUR_CALM now\n"));
+            assert_int_equal(mote_raw_tear_down(&inner), 0);
+        }
+    }
+}
+
 /* What comes on a stream that we ended early was on its way, and is forgiven; not on one that the peer broke. */
 static void test_frames_on_their_way(void **state)
 {
@@ -458,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_frames_on_their_way, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_bad_preface),
         cmocka_unit_test_setup_teardown(test_killed_before_our_settings, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test(test_goaways_in_pieces),
         cmocka_unit_test_setup_teardown(test_replies_take_turns, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_answers_to_pings_in_one_read),
         cmocka_unit_test(test_writable_at_half),
