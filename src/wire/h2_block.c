@@ -10,7 +10,8 @@
  *     which lies in the stream and holds the template and these values;
  *   - anything else makes a block of its own, and that is the next template.
  * Pointers that are equal are equal strings, because the template keeps its strings alive. A block over a limit, or
- * with a field the client marked as sensitive (RFC 7541 §7.1.3), never becomes a template.
+ * with a field the client marked as sensitive (RFC 7541 §7.1.3), never becomes a template; nor does any of a client
+ * that does without HPACK's table.
  *
  * Entries and metadata of a block that stands alone lie behind it. While it grows there is room for most; as a template
  * it lasts as long as its connection, and is made as small as it can be.
@@ -363,6 +364,13 @@ static struct mote_h2_block *compact(struct mote_h2_block *block)
     return small;
 }
 
+/* The same strings come again only from HPACK's table: for a client that puts nothing into it, none need be kept. */
+static bool can_be_template(const struct mote_h2 *h2)
+{
+    return h2->builder.overflow == MOTE_FIELDS_FIT && !h2->builder.sensitive &&
+           nghttp2_session_get_hd_inflate_dynamic_table_size(h2->session) != 0;
+}
+
 /* A block that stands alone is complete. */
 static struct mote_h2_block *finish_alone(struct mote_h2 *h2)
 {
@@ -375,7 +383,7 @@ static struct mote_h2_block *finish_alone(struct mote_h2 *h2)
     }
     block->fields.list_size = builder->size;
     block->fields.overflow = builder->overflow;
-    if (builder->overflow == MOTE_FIELDS_FIT && !builder->sensitive) {
+    if (can_be_template(h2)) {
         struct mote_h2_block *template = compact(block);
         if (template != NULL) {
             mote_h2_block_unref(h2->templates[builder->kind]);
