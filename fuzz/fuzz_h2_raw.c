@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An HTTP/2 connection given raw bytes (wire/h2.h). Input: a byte of flags, one that says which allocation fails (0:
- * none), one that says after how many reads a call is answered, then reads: two bytes of length (the top bit: a second
- * passes before), that many bytes.
+ * none), one that says after how many reads a call is answered and what is done besides, then reads: two bytes of
+ * length (the top bit: a second passes before), that many bytes.
  *
  * Invariants
  *  1. Memory: never more than 256 KiB and 32 times what was received; none is left in the end.
- *  2. Output: never more than 64 KiB and 8 times what was received, and what we answered; it is whole frames, the first
- * SETTINGS, and nothing follows a GOAWAY with an error.
+ *  2. Output: never more than 64 KiB and 8 times what was received, and what we sent of our own; it is whole frames,
+ *     the first SETTINGS, and nothing follows a GOAWAY with an error.
  *  3. Events: HEADERS begin a stream, one CLOSED ends it, in between data and at most one end; every stream is closed
- *     when the connection has been aborted. DATA lies within the bytes that were given.
+ *     when the connection has been aborted. DATA lies within the bytes that were given. The fields of a stream that is
+ *     kept stay what they were.
  *  4. A connection that has failed stays so, and has nothing to send in the end.
  *  5. Where nothing is answered and nothing goes wrong, the streams see the same however the bytes are cut. (Not with
  *     CONTINUATION: nghttp2 up to 1.69 counts reads for such frames.)
@@ -19,10 +20,12 @@
 #include "base/timer_wheel.h"
 #include "wire/h2.h"
 
+#define DELAY_MASK   7u
 #define STREAMS_MAX  1024u
 #define FIXED_MEMORY (256u * 1024u)
 #define FIXED_OUTPUT (64u * 1024u)
 #define START_NS     (1000 * MOTE_LIMITS_SECOND)
+#define OWN_OUTPUT   64u /* a read: PING and GOAWAY of ours */
 #define FRAME_HEADER 9u
 #define PREFACE      24u
 
@@ -37,12 +40,22 @@ enum flag {
     FLAG_LARGE = 128,     /* answers of 20,000 bytes instead of 10 */
 };
 
+/* In the third byte, above the delay: what is done behind each read (or one of them). */
+enum action {
+    ACTION_PING = 8,
+    ACTION_TERMINATE = 16, /* behind the third */
+    ACTION_NOTICE = 32,    /* the first step of a graceful shutdown */
+    ACTION_BLOCKED = 64,   /* the transport takes nothing */
+    ACTION_KEEP = 128,     /* fields are looked at after their streams are gone */
+};
+
 /* What a stream has seen. */
 struct seen {
     int32_t id;
-    struct mote_stream *stream; /* NULL once closed */
-    uint64_t hash;              /* of its fields and data */
-    uint32_t error;             /* of CLOSED */
+    struct mote_stream *stream;       /* NULL once closed */
+    uint64_t hash;                    /* of its fields and data */
+    const struct mote_fields *fields; /* the last ones */
+    uint32_t error;                   /* of CLOSED */
     bool ended;
     bool answered;
     size_t ended_at; /* the read in which it ended */
@@ -60,7 +73,11 @@ struct connection {
     struct mote_slice given; /* the bytes of the read in progress */
     uint64_t now_ns;
     unsigned flags;
+    unsigned actions;
     size_t delay; /* reads until a call is answered */
+    struct mote_stream *kept;
+    const struct mote_fields *kept_fields;
+    uint64_t kept_hash;
     size_t reads;
     size_t received;
     size_t answered; /* bytes of answers */
@@ -156,6 +173,29 @@ static void on_data(struct connection *connection, struct seen *seen, const stru
     }
 }
 
+/* Fields of a kept stream are what they were. */
+static void drop_kept(struct connection *connection)
+{
+    if (connection->kept != NULL) {
+        fuzz_require(hash_fields(0, connection->kept_fields) == connection->kept_hash);
+        mote_h2_drop(connection->context, connection->kept);
+        connection->kept = NULL;
+    }
+}
+
+/* Keeps a stream whose CLOSED event was just taken, until the next one. */
+static void keep(struct connection *connection, const struct seen *seen, struct mote_stream *stream)
+{
+    if ((connection->actions & ACTION_KEEP) == 0 || seen->fields == NULL) {
+        return;
+    }
+    drop_kept(connection);
+    mote_h2_keep(stream);
+    connection->kept = stream;
+    connection->kept_fields = seen->fields;
+    connection->kept_hash = hash_fields(0, seen->fields);
+}
+
 static void on_stream_event(struct connection *connection, const struct mote_event *event)
 {
     struct seen *seen = find_seen(connection, event->stream);
@@ -169,6 +209,7 @@ static void on_stream_event(struct connection *connection, const struct mote_eve
     case MOTE_EVENT_HEADERS:
     case MOTE_EVENT_TRAILERS:
         fuzz_require(!seen->ended);
+        seen->fields = event->u.fields;
         seen->hash = hash_fields(seen->hash, event->u.fields);
         break;
     case MOTE_EVENT_DATA:
@@ -182,6 +223,7 @@ static void on_stream_event(struct connection *connection, const struct mote_eve
     case MOTE_EVENT_CLOSED:
         seen->error = event->u.end.error;
         seen->stream = NULL;
+        keep(connection, seen, event->stream);
         return;
     case MOTE_EVENT_WRITABLE:
     case MOTE_EVENT_PING_ACK:
@@ -239,7 +281,8 @@ static void scan_output(struct connection *connection, const uint8_t *bytes, siz
         }
     }
     connection->sent += length;
-    fuzz_require(connection->sent <= FIXED_OUTPUT + 8 * connection->received + 2 * connection->answered);
+    fuzz_require(connection->sent <=
+                 FIXED_OUTPUT + 8 * connection->received + 2 * connection->answered + OWN_OUTPUT * connection->reads);
 }
 
 static void take_output(struct connection *connection)
@@ -277,6 +320,29 @@ static void attention(struct mote_h2_owner *owner, uint64_t now_ns)
     take_events(connection);
 }
 
+/* What is done besides. */
+static void act(struct connection *connection)
+{
+    struct mote_h2 *h2 = connection->h2;
+    int error = 0;
+    if ((connection->actions & ACTION_PING) != 0) {
+        error = mote_h2_ping(h2, (const uint8_t *)"12345678");
+    }
+    fuzz_require(error == 0 || error == MOTE_ECLOSED || error == MOTE_ENOMEM);
+    if ((connection->actions & ACTION_NOTICE) != 0) {
+        error = mote_h2_shutdown_notice(h2, "soon");
+        fuzz_require(error == 0 || error == MOTE_ECLOSED);
+    }
+    if ((connection->actions & ACTION_BLOCKED) != 0) {
+        mote_h2_set_pending_output(h2, connection->sent, connection->now_ns);
+    }
+    if ((connection->actions & ACTION_TERMINATE) != 0 && connection->reads == 3) {
+        mote_h2_terminate(h2, MOTE_H2_NO_ERROR, "enough");
+        connection->failed = true;
+        take_events(connection);
+    }
+}
+
 /* One read. */
 static void give(struct connection *connection, struct mote_slice bytes)
 {
@@ -290,6 +356,7 @@ static void give(struct connection *connection, struct mote_slice bytes)
     take_events(connection);
     free(copy);
     answer_what_is_due(connection);
+    act(connection);
     if ((connection->flags & FLAG_NOT_READING) == 0) {
         take_output(connection);
     }
@@ -359,6 +426,7 @@ static void close_connection(struct connection *connection)
         }
     }
     mote_h2_free(connection->h2);
+    drop_kept(connection);
     mote_h2_context_free(connection->context);
     mote_timer_wheel_dispose(&connection->wheel);
     fuzz_require(connection->memory.held == 0);
@@ -450,10 +518,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mote_slice input = mote_slice(data, size);
     const unsigned flags = fuzz_take_byte(&input);
     const size_t fail_at = fuzz_take_byte(&input);
-    const size_t delay = fuzz_take_byte(&input) % 8u;
+    const unsigned third = fuzz_take_byte(&input);
     uint8_t *owned;
     if (open_connection(&as_given, flags, fail_at)) {
-        as_given.delay = delay;
+        as_given.delay = third & DELAY_MASK;
+        as_given.actions = third & ~DELAY_MASK;
         run_reads(&as_given, input);
     }
     close_connection(&as_given);

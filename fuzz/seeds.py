@@ -260,6 +260,11 @@ def h2_raw():
         yield f"{name}_cut", h2_input(wire, 2 << number % 7, 0, number % 8, (len(wire) // 3, len(wire) // 2))
         yield f"{name}_slow", h2_input(wire, 128 | 2 << number % 6, 0, 1, range(10, min(len(wire), 400), 10), 1)
         yield f"{name}_no_memory", h2_input(wire, 0, 20 + number)
+    for action in (8, 16, 32, 64, 128):
+        wire = dict(cases)["bodies"]
+        yield f"action_{action}", h2_input(wire, 0, 0, action, range(40, len(wire), 40))
+        yield f"action_{action}_slow", h2_input(wire, 4, 0, action | 1, range(100, len(wire), 100), 1)
+        yield f"action_{action}_templates", h2_input(dict(cases)["templates"], 0, 0, action, (90, 150))
     for fail_at in range(1, 120, 3):
         yield f"no_memory_{fail_at}", h2_input(dict(cases)["templates"], 0, fail_at)
     answers = (frame(4, 0, 0) + frame(4, 1, 0) + frame(1, 4, 1, b"\x88") + frame(0, 0, 1, b"hello") +

@@ -226,6 +226,7 @@ void mote_h2_bury(struct mote_h2 *h2)
     }
     h2->buried = true;
     mote_h2_timers_stop(h2);
+    h2->notice_waits = false;
     if (!h2->silent) {
         prepare_goaway(h2, (uint32_t)nghttp2_session_get_last_proc_stream_id(h2->session), h2->kill_error, h2->reason);
     }

@@ -81,6 +81,17 @@ static void test_bad_preface(void **state)
     }
 }
 
+/* Nor is a GOAWAY that was to be sent let out to one that turns out to speak something else. */
+static void test_bad_preface_behind_a_notice(void **state)
+{
+    struct mote_raw *raw = *state;
+    assert_int_equal(mote_pair_connect_server(&raw->pair), 0);
+    assert_int_equal(mote_h2_shutdown_notice(raw->pair.server.h2, "soon"), 0);
+    mote_end_feed(&raw->pair.server, mote_slice_text("GET /"));
+    assert_string_equal(mote_raw_collect(raw), "");
+    expect_over(raw, "");
+}
+
 /* Before our SETTINGS are out, a GOAWAY may not be the first frame. */
 static void test_killed_before_our_settings(void **state)
 {
@@ -490,6 +501,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_frames_behind_a_whole_call, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_frames_on_their_way, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_bad_preface),
+        cmocka_unit_test_setup_teardown(test_bad_preface_behind_a_notice, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_killed_before_our_settings, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_goaways_in_pieces),
         cmocka_unit_test_setup_teardown(test_replies_take_turns, mote_raw_set_up, mote_raw_tear_down),
