@@ -390,6 +390,37 @@ static void test_stream_gone_inside_shared_block(void **state)
     assert_int_equal(raw->calls, 3);
 }
 
+/* Bytes that a call leaves behind when its connection is idle again. The last field of its request is indexed, not
+ * indexed or never to be (RFC 7541 §6.2). */
+static size_t left_by_call(struct mote_raw *raw, uint32_t id, uint8_t representation)
+{
+    const size_t before = raw->pair.mem.live_bytes;
+    struct mote_buffer block;
+    mote_buffer_init(&block, mote_mem_system(), 0);
+    mote_peer_request_fields(&block);
+    mote_peer_field(&block, "x", "y");
+    block.data[block.end - 5] = representation;
+    mote_peer_frame(&raw->in, PEER_HEADERS, PEER_END_HEADERS | PEER_END_STREAM, id, mote_buffer_slice(&block));
+    mote_buffer_dispose(&block);
+    mote_raw_feed(raw);
+    mote_raw_reply(raw, 10);
+    (void)mote_raw_collect(raw);
+    assert_null(raw->stream);
+    return raw->pair.mem.live_bytes - before;
+}
+
+/* What an idle connection keeps: nothing of a client that does not use HPACK's table, its last block otherwise. */
+static void test_idle_connection_keeps_little(void **state)
+{
+    struct mote_raw *raw = *state;
+    mote_raw_start_and_settle(raw);
+    (void)left_by_call(raw, 1, 0x10); /* nghttp2's own tables */
+    assert_int_equal(left_by_call(raw, 3, 0x00), 0);
+    assert_int_equal(left_by_call(raw, 5, 0x10), 0);
+    const size_t kept = left_by_call(raw, 7, 0x40);
+    assert_true(kept != 0 && kept < 2048);
+}
+
 /* A value that makes the whole too large counts like any other, also where the rest is known from before. */
 static void test_shared_header_blocks_and_limits(void **state)
 {
@@ -510,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_metadata_limits),
         cmocka_unit_test_setup_teardown(test_request_trailers, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_shared_header_blocks_and_limits, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_idle_connection_keeps_little, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_shared_header_blocks, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test_setup_teardown(test_stream_gone_inside_shared_block, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_identifiers_run_out),
