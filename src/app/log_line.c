@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "app/escape.h"
 #include "base/clock.h"
-#include "base/text.h"
 
 /* Kept free for `truncated` and the line's end, in any format. */
 #define RESERVE 24u
@@ -35,48 +35,18 @@ static void put_text(struct line *line, const char *text)
 
 /* --- values ------------------------------------------------------------------------------------------------------ */
 
-/* Control characters, line and paragraph separators, and those that turn the direction of the text around them. */
-static bool is_hostile(uint32_t code_point)
-{
-    return code_point < 0x20 || (code_point >= 0x7f && code_point < 0xa0) || code_point == 0x2028 ||
-           code_point == 0x2029 || code_point == 0x200e || code_point == 0x200f ||
-           (code_point >= 0x202a && code_point <= 0x202e) || (code_point >= 0x2066 && code_point <= 0x2069) ||
-           code_point == 0xfeff;
-}
-
-static void put_code_point(struct line *line, struct mote_slice bytes, uint32_t code_point)
-{
-    if (code_point == '"' || code_point == '\\') {
-        const char escaped[2] = {'\\', (char)code_point};
-        put(line, escaped, sizeof escaped);
-    } else if (is_hostile(code_point)) {
-        char escaped[8];
-        snprintf(escaped, sizeof escaped, "\\u%04" PRIx32, code_point & 0xffffu);
-        put(line, escaped, 6);
-    } else {
-        put(line, (const char *)bytes.data, bytes.length);
-    }
-}
-
 /* The text without quotes around it, escaped and cut off. */
 static void put_escaped(struct line *line, struct mote_slice text)
 {
-    size_t taken = 0;
-    while (taken < text.length) {
-        struct mote_slice rest = mote_slice(text.data + taken, text.length - taken);
-        uint32_t code_point = 0;
-        size_t length = mote_utf8_next(rest, &code_point);
-        if (taken + (length > 0 ? length : 1) > MOTE_LOG_VALUE_MAX) {
+    const size_t limit = text.length > MOTE_LOG_VALUE_MAX ? text.length - MOTE_LOG_VALUE_MAX : 0; /* left over */
+    char escaped[MOTE_ESCAPE_MAX];
+    while (text.length > 0) {
+        size_t length = mote_escape_next(escaped, &text, true);
+        if (text.length < limit) {
             put_text(line, "\xe2\x80\xa6"); /* an ellipsis */
             return;
         }
-        if (length == 0) {
-            put_text(line, "\xef\xbf\xbd"); /* U+FFFD */
-            taken++;
-        } else {
-            put_code_point(line, mote_slice(rest.data, length), code_point);
-            taken += length;
-        }
+        put(line, escaped, length);
     }
 }
 
