@@ -34,6 +34,9 @@
       "the network in the clear.")                                                                                     \
     X(reflection, REFLECTION, CHOICE, "auto", "auto|on|off", 0, 0, NETWORK,                                            \
       "gRPC server reflection; auto: on while every LISTEN address is loopback or a unix socket.")                     \
+    X(trusted_proxies, TRUSTED_PROXIES, TEXT, NULL, NULL, 1, 4095, NETWORK,                                            \
+      "Proxies whose x-forwarded-for is believed: a comma-separated list of addresses, networks such as 10.0.0.0/8 "   \
+      "and unix: for the peers of unix sockets. The caller is the last entry that is none of them.")                   \
     X(workers, WORKERS, COUNT, "auto", "auto", 1, 64, PROCESS,                                                         \
       "Threads that serve connections; auto: the processors this process may use, by affinity and cgroup quota.")      \
     X(memory_budget, MEMORY_BUDGET, SIZE, "auto", "auto", 16u * MOTE_OPTION_MIB, 1ull << 50, PROCESS,                  \
@@ -90,7 +93,6 @@
 #define MOTE_OPTION_UNBUILT_MAP(X)                                                                                     \
     X(HEALTH_LISTEN, "off", NETWORK, "A second address, for health only.")                                             \
     X(ADMIN_LISTEN, "off", NETWORK, "Address of the admin port.")                                                      \
-    X(TRUSTED_PROXIES, NULL, NETWORK, "Networks whose x-forwarded-for is believed.")                                   \
     X(KEEPALIVE_TIME, NULL, LIMITS, "Silence after which the server pings.")                                           \
     X(KEEPALIVE_TIMEOUT, NULL, LIMITS, "How long that ping may go unanswered.")                                        \
     X(MAX_CONNECTION_IDLE, "off", LIMITS, "Time without a call after which a connection is ended.")                    \

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/options.h"
+#include "base/network.h"
 #include "base/text.h"
 #include "net/address.h"
 #include "net/runtime.h"
@@ -71,6 +72,17 @@ static void check_listen(const struct mote_options *options, struct mote_option_
     if (count == 0 || count > MOTE_RUNTIME_LISTENERS_MAX) {
         mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "LISTEN", "want 1 to %u addresses",
                                 MOTE_RUNTIME_LISTENERS_MAX);
+    }
+}
+
+static void check_proxies(const struct mote_options *options, struct mote_option_report *report)
+{
+    struct mote_networks networks;
+    struct mote_slice item;
+    const char *problem;
+    if (mote_networks_parse(&networks, mote_slice_text(options->trusted_proxies), &item, &problem) != 0) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "TRUSTED_PROXIES", "%.*s: %s", (int)item.length,
+                                (const char *)item.data, problem);
     }
 }
 
@@ -143,6 +155,7 @@ void mote_options_check(const struct mote_options *options, uint32_t groups, str
 {
     if (has_group(groups, MOTE_OPTION_GROUP_NETWORK)) {
         check_listen(options, report);
+        check_proxies(options, report);
     }
     if (has_group(groups, MOTE_OPTION_GROUP_ACCOUNTS)) {
         check_secret(options, report);

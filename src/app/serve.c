@@ -213,7 +213,13 @@ static int open_server(struct process *process)
     options.access = mote_services_access(&process->services, &options.access_count);
     options.stages[MOTE_STAGE_AUTHENTICATION] = mote_services_authentication(&process->services);
     options.stages[MOTE_STAGE_LOG] = mote_access_log_stage(&process->access_log);
-    int error = mote_health_new(&process->health, mote_mem_system());
+    struct mote_slice item;
+    const char *problem;
+    int error = mote_networks_parse(&process->services.trusted_proxies,
+                                    mote_slice_text(process->options.trusted_proxies), &item, &problem);
+    if (error == 0) {
+        error = mote_health_new(&process->health, mote_mem_system());
+    }
     if (error == 0) {
         error = mote_server_new(&process->server, mote_mem_system(), &options);
     }

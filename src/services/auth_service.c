@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "security/secret.h"
+#include "services/caller_address.h"
 #include "services/failure.h"
 #include "services/hashing.h"
 #include "services/rules.h"
@@ -72,23 +73,6 @@ static void session_created(struct mote_store_write *write)
     finish_login(operation);
 }
 
-/* The address without the port: that is what its user may recognise. */
-static void copy_address(char *out, size_t size, const char *peer)
-{
-    const char *end = strrchr(peer, ':');
-    bool bracketed = peer[0] == '[';
-    if (bracketed) {
-        peer++;
-        end = strchr(peer, ']');
-    } else if (strncmp(peer, "unix:", 5) == 0) {
-        end = NULL;
-    }
-    size_t length = end != NULL ? (size_t)(end - peer) : strlen(peer);
-    length = length < size ? length : size - 1;
-    memcpy(out, peer, length);
-    out[length] = '\0';
-}
-
 /* Whatever the client says of itself, as printable ASCII. */
 static void copy_user_agent(char *out, size_t size, struct mote_slice user_agent)
 {
@@ -119,7 +103,7 @@ static int fill_in_session(struct login_operation *operation, struct mote_servic
     record->last_use_time = now;
     record->expire_time = now + services->refresh_absolute * second;
     copy_user_agent(record->user_agent, sizeof record->user_agent, mote_call_user_agent(operation->hashing.call));
-    copy_address(record->peer_address, sizeof record->peer_address, mote_call_peer(operation->hashing.call));
+    mote_caller_address(operation->hashing.call, record->peer_address);
     create->user_epoch = operation->read.user.epoch;
     mote_sha256(create->refresh_hash, mote_slice(operation->refresh, sizeof operation->refresh));
     strncpy(create->refresh_kid, mote_keyring_signing_kid(services->keyring), sizeof create->refresh_kid - 1);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/network.h"
 #include "base/task.h"
 #include "rpc/server.h"
 #include "security/jwt.h"
@@ -34,8 +35,9 @@ struct mote_services {
     int64_t refresh_idle;     /* seconds: 7 days */
     int64_t refresh_absolute; /* seconds: 30 days */
     bool signup_open;
-    bool reflection;                   /* reflection services are registered, and public */
-    bool (*is_serving)(void *context); /* what HealthCheck answers; NULL: as healthy as the store */
+    struct mote_networks trusted_proxies; /* whose x-forwarded-for is believed */
+    bool reflection;                      /* reflection services are registered, and public */
+    bool (*is_serving)(void *context);    /* what HealthCheck answers; NULL: as healthy as the store */
     void *is_serving_context;
     struct mote_access_row access[MOTE_SERVICES_ACCESS_MAX]; /* filled by mote_services_access */
 };
