@@ -151,7 +151,7 @@ static void bad_networks_are_named(void **state)
 static void a_list_has_a_bound(void **state)
 {
     (void)state;
-    char list[(MOTE_NETWORKS_MAX + 1) * 8 + 1] = "";
+    char list[(MOTE_NETWORKS_MAX + 1) * 10] = "";
     struct mote_networks networks;
     struct mote_slice item;
     const char *problem = NULL;
