@@ -118,12 +118,12 @@ static int add(struct mote_networks *networks, struct mote_slice item, const cha
         networks->unix_sockets = true;
         return 0;
     }
-    *problem = "want an address, a network such as 10.0.0.0/8 or fd00::/8, or unix:";
-    struct mote_ip *ip = &networks->items[networks->count].ip;
     if (networks->count == MOTE_NETWORKS_MAX) {
         *problem = "too many: at most 64 addresses and networks";
         return MOTE_EINVAL;
     }
+    *problem = "want an address, a network such as 10.0.0.0/8 or fd00::/8, or unix:";
+    struct mote_ip *ip = &networks->items[networks->count].ip;
     if (slash == 0 || parse_bare(ip, mote_slice(item.data, slash)) != 0) {
         return MOTE_EINVAL;
     }
