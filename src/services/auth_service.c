@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "security/secret.h"
+#include "services/audit.h"
 #include "services/caller_address.h"
 #include "services/failure.h"
 #include "services/hashing.h"
@@ -21,6 +22,7 @@ struct login_operation {
     struct mote_hashing hashing;
     struct mote_store_get_user read;
     struct mote_store_create_session create;
+    struct mote_store_audit audit;
     char password[MOTE_PASSWORD_MAX + 1];
     uint8_t refresh[MOTE_TOKENS_REFRESH_BYTES];
 };
@@ -111,6 +113,11 @@ static int fill_in_session(struct login_operation *operation, struct mote_servic
     if (create->refresh_expire_time > record->expire_time) {
         create->refresh_expire_time = record->expire_time;
     }
+    mote_audit_init(&operation->audit, operation->hashing.call, MOTE_STORE_AUDIT_LOGIN, record->user_id);
+    operation->audit.actor = MOTE_STORE_ACTOR_USER;
+    memcpy(operation->audit.actor_id, record->user_id, sizeof operation->audit.actor_id);
+    memcpy(operation->audit.session_id, record->id, sizeof operation->audit.session_id);
+    create->write.audit = &operation->audit;
     create->write.kind = MOTE_STORE_CREATE_SESSION;
     create->write.now = now;
     create->write.done = session_created;

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "security/secret.h"
+#include "services/audit.h"
 #include "services/failure.h"
 #include "services/tokens.h"
 #include "services/worker.h"
@@ -19,6 +20,7 @@
 struct refresh_operation {
     struct mote_store_find_refresh find;
     struct mote_store_rotate_refresh rotate;
+    struct mote_store_audit audit;
     struct mote_call *call;
     uint8_t parent[MOTE_TOKENS_REFRESH_BYTES];
     uint8_t successor[MOTE_TOKENS_REFRESH_BYTES];
@@ -112,6 +114,9 @@ static int submit(struct refresh_operation *operation)
     mote_sha256(rotate->successor_hash, mote_slice(operation->successor, sizeof operation->successor));
     strncpy(rotate->successor_kid, mote_keyring_signing_kid(services->keyring), sizeof rotate->successor_kid - 1);
     rotate->grace = GRACE_SECONDS * second;
+    mote_audit_init(&operation->audit, operation->call, MOTE_STORE_AUDIT_REFRESH, NULL);
+    operation->audit.result = mote_failure_row(MOTE_FAILURE_REFRESH_TOKEN_REUSED)->reason;
+    rotate->write.audit = &operation->audit;
     rotate->write.kind = MOTE_STORE_ROTATE_REFRESH;
     rotate->write.done = rotated;
     rotate->write.now = services->clock->wall_ns(services->clock->context);

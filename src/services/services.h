@@ -6,6 +6,7 @@
 #ifndef MOTE_SERVICES_SERVICES_H
 #define MOTE_SERVICES_SERVICES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,7 +21,8 @@
 #include "security/password.h"
 #include "store/store.h"
 
-#define MOTE_SERVICES_ACCESS_MAX 32u /* rows */
+#define MOTE_SERVICES_ACCESS_MAX     32u /* rows */
+#define MOTE_SERVICES_AUDIT_REFUSALS 16u /* rows a minute in the audit record about failures that anyone can cause */
 
 /* One for the process; everything is borrowed until the last worker is gone. */
 struct mote_services {
@@ -39,6 +41,8 @@ struct mote_services {
     bool reflection;                      /* reflection services are registered, and public */
     bool (*is_serving)(void *context);    /* what HealthCheck answers; NULL: as healthy as the store */
     void *is_serving_context;
+    _Atomic int64_t audit_minutes[MOTE_SERVICES_AUDIT_REFUSALS]; /* services/audit.c */
+    _Atomic unsigned audit_left_out;
     struct mote_access_row access[MOTE_SERVICES_ACCESS_MAX]; /* filled by mote_services_access */
 };
 

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "codec/element.h"
+#include "services/audit.h"
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/page_token.h"
@@ -206,6 +207,7 @@ void auth_v1_auth_service_list_sessions(struct mote_call *call, const auth_v1_Li
 struct revoke_operation {
     struct mote_store_get_session read;
     struct mote_store_revoke_sessions revoke;
+    struct mote_store_audit audit;
     struct mote_call *call;
 };
 
@@ -241,6 +243,11 @@ static void session_read(struct mote_store_get_session *read, int result)
     if (result == 0) {
         operation->revoke.scope = MOTE_STORE_SCOPE_ONE;
         memcpy(operation->revoke.session_id, read->id, sizeof operation->revoke.session_id);
+        if (memcmp(read->record.user_id, caller->user_id, sizeof caller->user_id) != 0) {
+            mote_audit_attach_admin(&operation->revoke.write, &operation->audit, call, MOTE_STORE_AUDIT_REVOKE_SESSION,
+                                    read->record.user_id);
+            memcpy(operation->audit.session_id, read->id, sizeof read->id);
+        }
         operation->revoke.write.kind = MOTE_STORE_REVOKE_SESSIONS;
         operation->revoke.write.done = revoked;
         operation->revoke.write.now = worker->services->clock->wall_ns(worker->services->clock->context);

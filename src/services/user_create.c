@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "security/secret.h"
+#include "services/audit.h"
 #include "services/authenticate.h"
 #include "services/convert.h"
 #include "services/failure.h"
@@ -17,6 +18,7 @@
 struct create_operation {
     struct mote_hashing hashing;
     struct mote_store_create_user create;
+    struct mote_store_audit audit;
 };
 
 static void finish(struct create_operation *operation)
@@ -53,6 +55,8 @@ static void submit(struct create_operation *operation)
     create->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
     int result = mote_tokens_new_id(worker, create->user.id);
     if (result == 0) {
+        mote_audit_init(&operation->audit, call, MOTE_STORE_AUDIT_CREATE_USER, create->user.id);
+        create->write.audit = &operation->audit;
         result = mote_store_submit(worker->session, &create->write);
     }
     if (result != 0) {

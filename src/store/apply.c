@@ -33,7 +33,14 @@ int mote_apply_get_user(const struct mote_apply *apply, const uint8_t id[16], st
     return mote_sqlite_get_user(statement, user);
 }
 
-int mote_apply(struct mote_sqlite *sqlite, struct mote_changes *changes, struct mote_store_write *write)
+/* A rotation is no event, a reuse is. */
+static bool is_reuse_or_no_refresh(const struct mote_store_write *write)
+{
+    return write->kind != MOTE_STORE_ROTATE_REFRESH ||
+           MOTE_CONTAINER_OF(write, const struct mote_store_rotate_refresh, write)->outcome == MOTE_STORE_REUSED;
+}
+
+static int apply_kind(struct mote_sqlite *sqlite, struct mote_changes *changes, struct mote_store_write *write)
 {
     struct mote_apply apply = {.sqlite = sqlite, .changes = changes, .now = write->now};
     switch (write->kind) {
@@ -52,8 +59,22 @@ int mote_apply(struct mote_sqlite *sqlite, struct mote_changes *changes, struct 
         return mote_apply_set_user_state(&apply, MOTE_CONTAINER_OF(write, struct mote_store_set_user_state, write));
     case MOTE_STORE_DELETE_USER:
         return mote_apply_delete_user(&apply, MOTE_CONTAINER_OF(write, struct mote_store_delete_user, write));
+    case MOTE_STORE_APPEND_AUDIT:
+        return mote_apply_append_audit(&apply, write->audit);
     }
     return MOTE_EINVAL;
+}
+
+int mote_apply(struct mote_sqlite *sqlite, struct mote_changes *changes, struct mote_store_write *write)
+{
+    const struct mote_apply apply = {.sqlite = sqlite, .changes = changes, .now = write->now};
+    int before = sqlite3_total_changes(sqlite->db);
+    int result = apply_kind(sqlite, changes, write);
+    if (result != 0 || write->audit == NULL || write->kind == MOTE_STORE_APPEND_AUDIT ||
+        sqlite3_total_changes(sqlite->db) == before || !is_reuse_or_no_refresh(write)) {
+        return result;
+    }
+    return mote_apply_append_audit(&apply, write->audit);
 }
 
 static int delete_before(struct mote_sqlite *sqlite, enum mote_statement name, int64_t time, unsigned limit)
@@ -78,6 +99,7 @@ int mote_apply_upkeep(struct mote_sqlite *sqlite, int64_t now, unsigned limit, u
     }
     if (result == 0) {
         *deleted += (unsigned)sqlite3_changes(sqlite->db);
+        result = mote_apply_prune_audit(sqlite, now, limit - *deleted, deleted);
     }
     return result;
 }

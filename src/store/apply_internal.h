@@ -34,4 +34,9 @@ MOTE_MUST_CHECK int mote_apply_rotate_refresh(const struct mote_apply *apply, st
 MOTE_MUST_CHECK int mote_apply_end_sessions(const struct mote_apply *apply, struct mote_store_revoke_sessions *revoke,
                                             bool tell);
 
+MOTE_MUST_CHECK int mote_apply_append_audit(const struct mote_apply *apply, const struct mote_store_audit *audit);
+/* Deletes up to `limit` of the oldest rows, those that have been kept long enough, and adds their number to *deleted.
+ */
+MOTE_MUST_CHECK int mote_apply_prune_audit(struct mote_sqlite *sqlite, int64_t now, unsigned limit, unsigned *deleted);
+
 #endif

@@ -186,6 +186,10 @@ static int revoke_reused(const struct mote_apply *apply, struct mote_store_rotat
     struct mote_store_revoke_sessions revocation = {.scope = MOTE_STORE_SCOPE_ONE};
     memcpy(revocation.session_id, rotate->record.id, sizeof revocation.session_id);
     rotate->outcome = MOTE_STORE_REUSED;
+    if (rotate->write.audit != NULL) {
+        memcpy(rotate->write.audit->user_id, rotate->record.user_id, sizeof rotate->record.user_id);
+        memcpy(rotate->write.audit->session_id, rotate->record.id, sizeof rotate->record.id);
+    }
     return mote_apply_end_sessions(apply, &revocation, true);
 }
 

@@ -76,6 +76,28 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     " id BLOB NOT NULL CHECK (length(id) = 16),"
     " PRIMARY KEY (delete_time, id)"
     ") STRICT, WITHOUT ROWID;",
+
+    /* The audit record, numbered without a gap: rows are added at one end and deleted at the other by upkeep alone,
+     * which says first how far. It refers to no other table: it outlives whom it tells of. */
+    "CREATE TABLE audit ("
+    " id INTEGER PRIMARY KEY,"
+    " time INTEGER NOT NULL,"
+    " action TEXT NOT NULL,"
+    " actor ANY NOT NULL CHECK (typeof(actor) = 'text' OR length(actor) = 16),"
+    " address TEXT NOT NULL,"
+    " user_id BLOB,"
+    " session_id BLOB,"
+    " result TEXT NOT NULL,"
+    " detail TEXT NOT NULL"
+    ") STRICT;"
+    "INSERT INTO counters (name, value) VALUES ('audit_pruned', 0);"
+    "CREATE TRIGGER audit_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) BEGIN"
+    " SELECT RAISE(ABORT, 'the audit record is not changed'); END;"
+    "CREATE TRIGGER audit_updated BEFORE UPDATE ON audit BEGIN"
+    " SELECT RAISE(ABORT, 'the audit record is not changed'); END;"
+    "CREATE TRIGGER audit_deleted BEFORE DELETE ON audit"
+    " WHEN OLD.id > (SELECT value FROM counters WHERE name = 'audit_pruned') BEGIN"
+    " SELECT RAISE(ABORT, 'the audit record is not changed'); END;",
 };
 
 static int run_step(sqlite3 *db, int version)

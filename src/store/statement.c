@@ -93,6 +93,15 @@ static const struct {
     [MOTE_STATEMENT_FORGET_DELETED_USERS] = {WRITER, "DELETE FROM deleted_users WHERE (delete_time, id) IN "
                                                      "(SELECT delete_time, id FROM deleted_users "
                                                      "WHERE delete_time < ?1 LIMIT ?2)"},
+    [MOTE_STATEMENT_INSERT_AUDIT] = {WRITER, "INSERT INTO audit (time, action, actor, address, user_id, session_id, "
+                                             "result, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
+    /* The newest row stays for ever: its number tells that none was lost. */
+    [MOTE_STATEMENT_FIND_OLD_AUDIT] = {WRITER, "SELECT max(id) FROM (SELECT id, time FROM audit WHERE id > "
+                                               "(SELECT value FROM counters WHERE name = 'audit_pruned') "
+                                               "ORDER BY id LIMIT ?2) WHERE id < (SELECT max(id) FROM audit) AND "
+                                               "(time < ?1 OR id <= (SELECT max(id) FROM audit) - ?3)"},
+    [MOTE_STATEMENT_ALLOW_PRUNING_AUDIT] = {WRITER, "UPDATE counters SET value = ?1 WHERE name = 'audit_pruned'"},
+    [MOTE_STATEMENT_PRUNE_AUDIT] = {WRITER, "DELETE FROM audit WHERE id <= ?1"},
     [MOTE_STATEMENT_PROBE] = {WRITER, "UPDATE counters SET value = value + 1 WHERE name = 'probes'"},
 };
 

@@ -14,6 +14,8 @@
 
 struct mote_store {
     struct mote_mem *mem;
+    struct mote_log *log;
+    const struct mote_clock *clock;
     struct mote_database database;
     struct mote_changes changes;
     struct mote_writer writer;
@@ -33,9 +35,37 @@ static void run_done(struct mote_task *task)
     write->done(write);
 }
 
+/* A record that nobody waits for. */
+struct lone_audit {
+    struct mote_store_write write;
+    struct mote_store_audit audit;
+    struct mote_store *store;
+    uint8_t detail[MOTE_STORE_AUDIT_DETAIL_MAX];
+};
+
+static void tell_lost(struct mote_store *store, const struct mote_store_audit *audit, int error)
+{
+    mote_log(store->log, MOTE_LOG_ERROR, "store", "store.audit_lost", "the audit record lacks an entry",
+             mote_log_text("action", mote_store_audit_action_name(audit->action)),
+             mote_log_text("error", mote_error_name(error)));
+}
+
+static void end_lone_audit(struct lone_audit *lone, int result)
+{
+    struct mote_store *store = lone->store;
+    if (result != 0) {
+        tell_lost(store, &lone->audit, result);
+    }
+    mote_mem_release(store->mem, lone);
+}
+
 /* The writer's thread. The session outlives its writes. */
 static void post_answer(struct mote_store_write *write)
 {
+    if (write->session == NULL) {
+        end_lone_audit(MOTE_CONTAINER_OF(write, struct lone_audit, write), write->result);
+        return;
+    }
     struct mote_mailbox *mailbox = write->session->mailbox;
     mailbox->post(mailbox, &write->task);
 }
@@ -52,6 +82,8 @@ int mote_store_open(struct mote_store **out, const struct mote_store_options *op
         return MOTE_ENOMEM;
     }
     store->mem = options->mem;
+    store->log = options->log;
+    store->clock = options->clock;
     int result = mote_database_open(&store->database, &sqlite, options->url, options->log, problem);
     if (result != 0) {
         goto fail_database;
@@ -174,6 +206,27 @@ int mote_store_submit(struct mote_store_session *session, struct mote_store_writ
         session->outstanding--;
     }
     return result;
+}
+
+void mote_store_append_audit(struct mote_store *store, const struct mote_store_audit *audit)
+{
+    struct lone_audit *lone = mote_mem_allocate_zeroed(store->mem, sizeof *lone);
+    if (lone == NULL) {
+        tell_lost(store, audit, MOTE_ENOMEM);
+        return;
+    }
+    lone->store = store;
+    lone->audit = *audit;
+    size_t length = audit->detail.length < sizeof lone->detail ? audit->detail.length : sizeof lone->detail;
+    memcpy(lone->detail, length > 0 ? audit->detail.data : lone->detail, length);
+    lone->audit.detail = mote_slice(lone->detail, length);
+    lone->write.kind = MOTE_STORE_APPEND_AUDIT;
+    lone->write.now = store->clock->wall_ns(store->clock->context);
+    lone->write.audit = &lone->audit;
+    int result = mote_writer_submit(&store->writer, &lone->write);
+    if (result != 0) {
+        end_lone_audit(lone, result);
+    }
 }
 
 uint64_t mote_store_commit_number(const struct mote_store *store)

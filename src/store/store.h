@@ -158,6 +158,11 @@ void mote_store_find_refresh(struct mote_store_session *session, struct mote_sto
  * was taken and done is not called. */
 MOTE_MUST_CHECK int mote_store_submit(struct mote_store_session *session, struct mote_store_write *write);
 
+/* Records what is no write otherwise. Copies the entry and returns at once; what cannot be recorded is logged. Any
+ * thread.
+ */
+void mote_store_append_audit(struct mote_store *store, const struct mote_store_audit *audit);
+
 /* --- changes --------------------------------------------------------------------------------------------------- */
 
 /* The number of the last commit: published before any of its answers leaves. It counts from 1 in each process. Not

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/task.h"
+#include "store/audit.h"
 #include "store/record.h"
 
 struct mote_store_session;
@@ -22,6 +23,7 @@ enum mote_store_write_kind {
     MOTE_STORE_REVOKE_SESSIONS,
     MOTE_STORE_SET_USER_STATE,
     MOTE_STORE_DELETE_USER,
+    MOTE_STORE_APPEND_AUDIT, /* the head alone: its audit is all that is written */
 };
 
 /* The head of each write. */
@@ -32,6 +34,9 @@ struct mote_store_write {
     enum mote_store_write_kind kind;
     int result;
     int64_t now; /* set by the caller: wall time of the request */
+    /* NULL, or what is recorded in the same transaction if the write changes something; borrowed. A refresh is recorded
+     * when it is a reuse, whose user and session the store fills in. */
+    struct mote_store_audit *audit;
     void (*done)(struct mote_store_write *write);
 };
 
