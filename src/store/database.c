@@ -216,7 +216,7 @@ static int fill_new(const char *path)
         code = sqlite3_exec(db, text, NULL, NULL, NULL);
     }
     if (code == SQLITE_OK) {
-        code = mote_schema_migrate(db, 0);
+        code = mote_schema_migrate(db, 0, MOTE_SCHEMA_VERSION);
     }
     int error = mote_sqlite_error(code);
     (void)sqlite3_close(db);
@@ -367,7 +367,7 @@ static int open_writer(struct mote_database *database, struct mote_sqlite *write
     }
     result = set_wal(writer->db);
     if (result == 0) {
-        int code = mote_schema_migrate(writer->db, (int)version);
+        int code = mote_schema_migrate(writer->db, (int)version, MOTE_SCHEMA_VERSION);
         /* The steps are known to be right: then the tables are not those of that version. */
         result = (code & 0xff) == SQLITE_ERROR ? MOTE_ECORRUPT : mote_sqlite_error(code);
     }

@@ -119,9 +119,9 @@ static int run_step(sqlite3 *db, int version)
     return code;
 }
 
-int mote_schema_migrate(sqlite3 *db, int version)
+int mote_schema_migrate(sqlite3 *db, int version, int target)
 {
-    for (; version < MOTE_SCHEMA_VERSION; version++) {
+    for (; version < target; version++) {
         int code = run_step(db, version);
         if (code != SQLITE_OK) {
             return code;

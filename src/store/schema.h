@@ -12,8 +12,8 @@
 /* PRAGMA user_version that this program writes. */
 #define MOTE_SCHEMA_VERSION 3
 
-/* Brings the database from `version` (0: empty) to MOTE_SCHEMA_VERSION, each step in a transaction of its own. Returns
- * an SQLite result code. */
-MOTE_MUST_CHECK int mote_schema_migrate(sqlite3 *db, int version);
+/* Brings the database from `version` (0: empty) to `target`, which is MOTE_SCHEMA_VERSION but in tests, each step in a
+ * transaction of its own. Returns an SQLite result code. */
+MOTE_MUST_CHECK int mote_schema_migrate(sqlite3 *db, int version, int target);
 
 #endif

@@ -20,6 +20,7 @@
 #include <sqlite3.h>
 
 #include "base/assert.h"
+#include "store/schema.h"
 #include "support/failing_mem.h"
 #include "support/store_fixture.h"
 
@@ -264,46 +265,78 @@ static void test_other_program(void **state)
     assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 }
 
+static void set_version(const struct fixture *fixture, int version)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version);
+    run_sql(fixture, sql);
+}
+
 static void test_version(void **state)
 {
     struct fixture *fixture = *state;
     make_store(fixture);
-    run_sql(fixture, "PRAGMA user_version = 3");
-    assert_refused(fixture, fixture->url, MOTE_EVERSION, "schema version 3, this mote knows 2");
+    set_version(fixture, MOTE_SCHEMA_VERSION + 1);
+    assert_refused(fixture, fixture->url, MOTE_EVERSION, "schema version ");
+    assert_non_null(strstr(fixture->problem, "use the newer mote"));
     run_sql(fixture, "PRAGMA user_version = 2147483647");
     assert_refused(fixture, fixture->url, MOTE_EVERSION, "version 2147483647");
     run_sql(fixture, "PRAGMA user_version = -1");
     assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
-    run_sql(fixture, "PRAGMA user_version = 0"); /* its tables would be made a second time */
-    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
-    run_sql(fixture, "PRAGMA user_version = 1"); /* and its second part too */
-    assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
-    run_sql(fixture, "PRAGMA user_version = 2");
+    for (int version = 0; version < MOTE_SCHEMA_VERSION; version++) { /* tables would be made a second time */
+        set_version(fixture, version);
+        assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
+    }
+    set_version(fixture, MOTE_SCHEMA_VERSION);
     fixture_open(fixture, fixture->url);
     fixture_close(fixture);
 }
 
-/* A file of the first version: its users stay, and what the second one brought works. */
+static void note_user(struct mote_store_get_user *read, int result)
+{
+    (void)read;
+    assert_int_equal(result, 0);
+}
+
+/* A store as the mote of that schema version left it, with a user and a session. */
+static void make_old_store(const struct fixture *fixture, int version)
+{
+    static const char rows[] =
+        "INSERT INTO users (id, username, email, display_name, roles, state, email_verified, password_change_required, "
+        "create_time, update_time, password_hash) VALUES (zeroblob(16), 'old', '', '', 1, 1, 0, 0, 1, 1, '');"
+        "INSERT INTO sessions (id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address) "
+        "VALUES (zeroblob(16), zeroblob(16), 1, 1, 4000000000000000000, '', '');";
+    char header[64];
+    sqlite3 *db = NULL;
+    snprintf(header, sizeof header, "PRAGMA application_id = %d; PRAGMA journal_mode = WAL",
+             MOTE_SCHEMA_APPLICATION_ID);
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, header, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(mote_schema_migrate(db, 0, version), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* From every older version: its users stay, and what the steps brought works. */
 static void test_migration(void **state)
 {
     struct fixture *fixture = *state;
-    struct mote_user user;
-    struct mote_store_set_user_state set = {.state = MOTE_USER_DISABLED, .reason = "left"};
-    struct mote_store_delete_user removal = {.has_version = false};
-    fixture_open(fixture, fixture->url);
-    assert_int_equal(fixture_create_user(fixture, 1, INT64_C(1700000000000000000)), 0);
-    fixture_close(fixture);
-    run_sql(fixture, "DROP TABLE deleted_users");
-    run_sql(fixture, "ALTER TABLE users DROP COLUMN state_reason");
-    run_sql(fixture, "PRAGMA user_version = 1");
-    fixture_open(fixture, fixture->url);
-    assert_int_equal(fixture_get_user(fixture, 1, &user), 0);
-    assert_string_equal(user.username, "user1");
-    memcpy(set.user.id, user.id, sizeof user.id);
-    memcpy(removal.user_id, user.id, sizeof user.id);
-    assert_int_equal(fixture_write(fixture, &set.write, MOTE_STORE_SET_USER_STATE, 1), 0);
-    assert_int_equal(fixture_write(fixture, &removal.write, MOTE_STORE_DELETE_USER, 1), 0);
-    fixture_close(fixture);
+    for (int version = 1; version < MOTE_SCHEMA_VERSION; version++) {
+        struct mote_store_get_user read = {.key = MOTE_STORE_BY_USERNAME, .text = "old", .done = note_user};
+        struct mote_store_set_user_state set = {.state = MOTE_USER_DISABLED, .reason = "left"};
+        struct mote_store_delete_user removal = {.has_version = false};
+        struct mote_store_audit entry = {.action = MOTE_STORE_AUDIT_DELETE_USER};
+        make_old_store(fixture, version);
+        fixture_open(fixture, fixture->url);
+        mote_store_get_user(fixture->session, &read);
+        assert_string_equal(read.user.username, "old");
+        assert_int_equal(fixture_write(fixture, &set.write, MOTE_STORE_SET_USER_STATE, 1), 0);
+        assert_int_equal(set.revoked_count, 1);
+        removal.write.audit = &entry;
+        assert_int_equal(fixture_write(fixture, &removal.write, MOTE_STORE_DELETE_USER, 1), 0);
+        fixture_close(fixture);
+        assert_int_equal(unlink(fixture->path), 0);
+    }
 }
 
 static void test_missing_table(void **state)

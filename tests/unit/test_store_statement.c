@@ -29,7 +29,7 @@ static void test_plans(void **state)
     unsigned steps = 0;
     (void)state;
     assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
-    assert_int_equal(mote_schema_migrate(db, 0), SQLITE_OK);
+    assert_int_equal(mote_schema_migrate(db, 0, MOTE_SCHEMA_VERSION), SQLITE_OK);
     for (int i = 0; i < MOTE_STATEMENT_COUNT; i++) {
         const char *text = mote_statement_text((enum mote_statement)i);
         sqlite3_stmt *plan = NULL;
