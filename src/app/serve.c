@@ -42,7 +42,7 @@ struct process {
     struct mote_log *log;
     struct mote_access_log access_log;
     struct mote_store *store;
-    struct mote_keyring *keyring;
+    struct mote_keyring_slot keys;
     struct mote_password_pool *passwords;
     struct mote_services services;
     struct mote_health *health;
@@ -121,9 +121,11 @@ static int open_security(struct process *process)
 {
     struct mote_password_settings settings;
     const char *problem = "";
-    int error = mote_keyring_new(&process->keyring, mote_mem_system(), mote_slice_text(process->options.jwt_secret));
+    struct mote_keyring *keyring;
+    int error = mote_keyring_new(&keyring, mote_mem_system(), mote_slice_text(process->options.jwt_secret));
     mote_secret_wipe(process->options.jwt_secret, strlen(process->options.jwt_secret)); /* the keyring has it now */
     if (error == 0) {
+        mote_keyring_slot_init(&process->keys, keyring);
         error = mote_password_settings_parse(&settings, mote_slice_text(process->options.password_hash), &problem);
     }
     if (error == 0) {
@@ -163,7 +165,7 @@ static void fill_services(struct process *process)
     const int64_t access = (int64_t)(options->jwt_access_expiry / MOTE_NS_PER_SECOND);
     process->services = (struct mote_services){
         .store = process->store,
-        .keyring = process->keyring,
+        .keys = &process->keys,
         .passwords = process->passwords,
         .clock = mote_clock_system(),
         .random = mote_random_system(),
@@ -456,7 +458,7 @@ static void dispose(struct process *process)
     mote_server_free(process->server);
     mote_health_free(process->health);
     mote_password_pool_free(process->passwords);
-    mote_keyring_free(process->keyring);
+    mote_keyring_slot_dispose(&process->keys);
     mote_store_close(process->store);
     mote_command_close_log(process->sink);
     mote_options_dispose(&process->options);

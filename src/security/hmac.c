@@ -5,6 +5,7 @@
  */
 #include "security/hmac.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct states {
 
 struct mote_hmac {
     struct mote_mem *mem;
+    atomic_uint owners;
     struct states states;
 };
 
@@ -77,14 +79,21 @@ int mote_hmac_new(struct mote_hmac **out, struct mote_mem *mem, struct mote_slic
         return MOTE_ENOMEM;
     }
     hmac->mem = mem;
+    atomic_init(&hmac->owners, 1);
     init_states(&hmac->states, key);
     *out = hmac;
     return 0;
 }
 
+struct mote_hmac *mote_hmac_ref(struct mote_hmac *hmac)
+{
+    atomic_fetch_add(&hmac->owners, 1);
+    return hmac;
+}
+
 void mote_hmac_free(struct mote_hmac *hmac)
 {
-    if (hmac != NULL) {
+    if (hmac != NULL && atomic_fetch_sub(&hmac->owners, 1) == 1) {
         dispose_states(&hmac->states);
         mote_mem_release(hmac->mem, hmac);
     }

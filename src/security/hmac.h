@@ -16,7 +16,9 @@ struct mote_hmac;
 
 /* Returns owned in *out; `key` is borrowed until the call ends. MOTE_ENOMEM. */
 MOTE_MUST_CHECK int mote_hmac_new(struct mote_hmac **out, struct mote_mem *mem, struct mote_slice key);
-/* Wipes. */
+/* One more owner. Any thread; `hmac` is returned. */
+struct mote_hmac *mote_hmac_ref(struct mote_hmac *hmac);
+/* Of the last owner: wipes. Any thread. */
 void mote_hmac_free(struct mote_hmac *hmac);
 void mote_hmac_compute(const struct mote_hmac *hmac, struct mote_slice data, uint8_t out[32]);
 

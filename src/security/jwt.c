@@ -34,7 +34,7 @@ static bool is_base64url(uint8_t byte)
            byte == '-' || byte == '_';
 }
 
-static bool is_kid(struct mote_slice kid)
+bool mote_jwt_is_kid(struct mote_slice kid)
 {
     for (size_t i = 0; i < kid.length; i++) {
         if (!is_base64url(kid.data[i])) {
@@ -88,7 +88,7 @@ static bool read_header(char kid[MOTE_JWT_KID_MAX], size_t *kid_length, struct m
         return false;
     }
     *kid_length = length - HEADER_FIXED;
-    if (!is_kid(mote_slice(header + begin.length, *kid_length))) {
+    if (!mote_jwt_is_kid(mote_slice(header + begin.length, *kid_length))) {
         return false;
     }
     memcpy(kid, header + begin.length, *kid_length);

@@ -38,6 +38,9 @@ struct mote_identity {
 
 struct mote_keyring; /* security/keyring.h */
 
+/* 1 to MOTE_JWT_KID_MAX of [A-Za-z0-9_-]. */
+bool mote_jwt_is_kid(struct mote_slice kid);
+
 /* What verification holds a token against. `issuer` and `audience` are borrowed, UTF-8. */
 struct mote_jwt_policy {
     const char *issuer;

@@ -108,7 +108,8 @@ static int fill_in_session(struct login_operation *operation, struct mote_servic
     mote_caller_address(operation->hashing.call, record->peer_address);
     create->user_epoch = operation->read.user.epoch;
     mote_sha256(create->refresh_hash, mote_slice(operation->refresh, sizeof operation->refresh));
-    strncpy(create->refresh_kid, mote_keyring_signing_kid(services->keyring), sizeof create->refresh_kid - 1);
+    strncpy(create->refresh_kid, mote_keyring_signing_kid(mote_services_worker_keyring(worker)),
+            sizeof create->refresh_kid - 1);
     create->refresh_expire_time = now + services->refresh_idle * second;
     if (create->refresh_expire_time > record->expire_time) {
         create->refresh_expire_time = record->expire_time;

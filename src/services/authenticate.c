@@ -18,12 +18,13 @@ static enum mote_failure_id verify(struct mote_services_worker *worker, struct m
                                    struct mote_identity *identity)
 {
     const struct mote_services *services = worker->services;
+    const struct mote_keyring *keyring = mote_services_worker_keyring(worker); /* first: it may clear the cache */
     const struct mote_identity *known = mote_token_cache_find(worker->cache, token, now - services->policy.leeway);
     if (known != NULL) {
         *identity = *known;
         return MOTE_FAILURE_COUNT;
     }
-    int result = mote_jwt_verify(identity, services->keyring, &services->policy, token, now);
+    int result = mote_jwt_verify(identity, keyring, &services->policy, token, now);
     switch (result) {
     case 0:
         mote_token_cache_add(worker->cache, token, identity);

@@ -105,14 +105,15 @@ static int submit(struct refresh_operation *operation)
     struct mote_services_worker *worker = mote_services_worker_of(operation->call);
     const struct mote_services *services = worker->services;
     struct mote_store_rotate_refresh *rotate = &operation->rotate;
-    int result = derive_successor(operation, services->keyring);
+    int result = derive_successor(operation, mote_services_worker_keyring(worker));
     if (result != 0) {
         return result;
     }
     int64_t second = (int64_t)MOTE_NS_PER_SECOND;
     memcpy(rotate->hash, operation->find.hash, sizeof rotate->hash);
     mote_sha256(rotate->successor_hash, mote_slice(operation->successor, sizeof operation->successor));
-    strncpy(rotate->successor_kid, mote_keyring_signing_kid(services->keyring), sizeof rotate->successor_kid - 1);
+    strncpy(rotate->successor_kid, mote_keyring_signing_kid(mote_services_worker_keyring(worker)),
+            sizeof rotate->successor_kid - 1);
     rotate->grace = GRACE_SECONDS * second;
     mote_audit_init(&operation->audit, operation->call, MOTE_STORE_AUDIT_REFRESH, NULL);
     operation->audit.result = mote_failure_row(MOTE_FAILURE_REFRESH_TOKEN_REUSED)->reason;

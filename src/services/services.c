@@ -54,11 +54,21 @@ void mote_services_worker_free(struct mote_services_worker *worker)
     mote_revocation_dispose(&worker->revocation);
     mote_token_cache_free(worker->cache);
     mote_store_session_close(worker->session);
+    mote_keyring_free(worker->held);
     mote_mem_release(worker->mem, worker);
+}
+
+const struct mote_keyring *mote_services_worker_keyring(struct mote_services_worker *worker)
+{
+    if (mote_keyring_slot_follow(worker->services->keys, &worker->held)) {
+        mote_token_cache_clear(worker->cache);
+    }
+    return worker->held;
 }
 
 void mote_services_worker_end_turn(struct mote_services_worker *worker)
 {
+    (void)mote_services_worker_keyring(worker); /* keys that are out of force go, also where no call comes */
     mote_store_session_end_turn(worker->session);
 }
 

@@ -17,7 +17,7 @@
 #include "base/task.h"
 #include "rpc/server.h"
 #include "security/jwt.h"
-#include "security/keyring.h"
+#include "security/keyring_slot.h"
 #include "security/password.h"
 #include "store/store.h"
 
@@ -27,7 +27,7 @@
 /* One for the process; everything is borrowed until the last worker is gone. */
 struct mote_services {
     struct mote_store *store;
-    struct mote_keyring *keyring;
+    struct mote_keyring_slot *keys;
     struct mote_password_pool *passwords;
     const struct mote_clock *clock;
     const struct mote_random *random;

@@ -45,7 +45,8 @@ int mote_tokens_issue(struct mote_services_worker *worker, auth_v1_TokenPair *pa
     }
     *pair = (auth_v1_TokenPair){.token_type = "Bearer", .has_expires_in = true, .has_refresh_expire_time = true};
     size_t length = 0;
-    result = mote_jwt_issue(pair->access_token, &length, services->keyring, &services->policy, &identity);
+    result =
+        mote_jwt_issue(pair->access_token, &length, mote_services_worker_keyring(worker), &services->policy, &identity);
     if (result != 0) {
         return result;
     }

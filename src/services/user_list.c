@@ -96,8 +96,9 @@ static const char *read_page_token(struct list_operation *operation, const char 
     struct mote_services_worker *worker = mote_services_worker_of(operation->call);
     uint8_t cursor[MOTE_PAGE_CURSOR_MAX];
     size_t length = 0;
-    int result = mote_page_token_read(cursor, &length, worker->services->keyring, mote_slice_text(operation->scope),
-                                      mote_slice_text(token), mote_services_worker_seconds(worker));
+    int result =
+        mote_page_token_read(cursor, &length, mote_services_worker_keyring(worker), mote_slice_text(operation->scope),
+                             mote_slice_text(token), mote_services_worker_seconds(worker));
     if (result == MOTE_EEXPIRED) {
         return "has expired: begin again";
     }
@@ -158,7 +159,7 @@ static int reply(struct list_operation *operation)
     response.users.arg = operation;
     if (operation->read.more) {
         int result = mote_page_token_make(
-            response.next_page_token, worker->services->keyring, mote_slice_text(operation->scope),
+            response.next_page_token, mote_services_worker_keyring(worker), mote_slice_text(operation->scope),
             mote_slice(operation->cursor, operation->cursor_length), mote_services_worker_seconds(worker));
         if (result != 0) {
             return result;

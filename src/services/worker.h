@@ -18,6 +18,7 @@ struct mote_services_worker {
     struct mote_mem *mem;
     struct mote_mailbox *mailbox;
     struct mote_store_session *session;
+    struct mote_keyring *held; /* by mote_services_worker_keyring */
     struct mote_token_cache *cache;
     struct mote_revocation revocation;
     int64_t wall_high; /* the latest wall time seen, ns */
@@ -27,6 +28,9 @@ static inline struct mote_services_worker *mote_services_worker_of(const struct 
 {
     return mote_call_worker_user(call);
 }
+
+/* The keys in force; the cache of verified tokens goes with those before. Valid until the end of this loop turn. */
+const struct mote_keyring *mote_services_worker_keyring(struct mote_services_worker *worker);
 
 /*
  * Wall time in ns, for everything about tokens: it never falls back by more than the tokens' leeway, so that turning

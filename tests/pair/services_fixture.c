@@ -110,6 +110,7 @@ static void open_parts(struct services_fixture *fixture, const struct services_o
     };
     must(mote_store_open(&fixture->store, &store, problem));
     must(mote_keyring_new(&fixture->keyring, mote_mem_system(), mote_slice_text(SERVICES_SECRET)));
+    mote_keyring_slot_init(&fixture->keys, mote_keyring_ref(fixture->keyring));
     struct mote_password_settings settings = options->settings;
     if (settings.memory_kib == 0) {
         settings = (struct mote_password_settings){.memory_kib = 64, .iterations = 1, .parallelism = 1};
@@ -128,7 +129,7 @@ void services_open(struct services_fixture *fixture, const struct services_optio
     struct mote_services *services = &fixture->services;
     *services = (struct mote_services){
         .store = fixture->store,
-        .keyring = fixture->keyring,
+        .keys = &fixture->keys,
         .passwords = fixture->passwords,
         .clock = &fixture->clock,
         .random = &fixture->random,
@@ -161,6 +162,7 @@ void services_close(struct services_fixture *fixture)
     mote_services_worker_free(fixture->worker);
     mote_password_pool_free(fixture->passwords);
     mote_store_close(fixture->store);
+    mote_keyring_slot_dispose(&fixture->keys);
     mote_keyring_free(fixture->keyring);
     pthread_cond_destroy(&fixture->posted);
     pthread_mutex_destroy(&fixture->mutex);

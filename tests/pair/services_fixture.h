@@ -50,7 +50,8 @@ struct services_fixture {
     struct mote_random random;
 
     struct mote_store *store;
-    struct mote_keyring *keyring;
+    struct mote_keyring *keyring; /* the one in force at the beginning */
+    struct mote_keyring_slot keys;
     struct mote_password_pool *passwords;
     struct mote_services services;
     struct mote_services_worker *worker;

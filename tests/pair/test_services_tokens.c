@@ -469,7 +469,7 @@ static void test_refresh_with_other_keys(void **state)
     struct services_tokens tokens = environment->alice;
     assert_refreshed(environment, &tokens);
     /* A new key signs: what the old one derived can still be given again. */
-    fixture->services.keyring = both;
+    mote_keyring_slot_publish(&fixture->keys, both);
     struct services_tokens again = environment->alice;
     assert_refreshed(environment, &again);
     assert_string_equal(again.refresh, tokens.refresh);
@@ -479,14 +479,11 @@ static void test_refresh_with_other_keys(void **state)
      * meanwhile is lost. */
     struct services_tokens admin = environment->admin;
     assert_refreshed(environment, &admin);
-    fixture->services.keyring = second;
+    mote_keyring_slot_publish(&fixture->keys, second);
     assert_invalid(environment, &environment->admin);
     struct services_tokens service = environment->service;
     assert_refreshed(environment, &service);
     assert_refreshed(environment, &service);
-    fixture->services.keyring = fixture->keyring;
-    mote_keyring_free(both);
-    mote_keyring_free(second);
 }
 
 /* --- ValidateToken --------------------------------------------------------------------------------------------- */
