@@ -227,6 +227,14 @@ int mote_password_verify(const char *hash, const struct mote_password_settings *
     return equal && !dummy ? 0 : MOTE_EAUTH;
 }
 
+bool mote_password_is_hash(struct mote_slice text)
+{
+    struct phc phc;
+    const bool is_hash = read_phc(&phc, text);
+    mote_secret_wipe(&phc, sizeof phc);
+    return is_hash;
+}
+
 bool mote_password_needs_rehash(const char *hash, const struct mote_password_settings *settings)
 {
     struct phc phc;

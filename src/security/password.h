@@ -45,6 +45,8 @@ MOTE_MUST_CHECK int mote_password_hash(char out[MOTE_PASSWORD_HASH_MAX], const s
  * never fits. */
 MOTE_MUST_CHECK int mote_password_verify(const char *hash, const struct mote_password_settings *settings,
                                          struct mote_slice password);
+/* True for a hash, made here or elsewhere, that mote_password_verify takes: its kind is known, its bounds are kept. */
+bool mote_password_is_hash(struct mote_slice text);
 /* True when `hash` was made with less memory or fewer iterations than these settings have, or is not of this kind. */
 bool mote_password_needs_rehash(const char *hash, const struct mote_password_settings *settings);
 
@@ -61,6 +63,7 @@ struct mote_password_job {
     struct mote_task done; /* the caller sets done.run; posted to `mailbox` */
     struct mote_mailbox *mailbox;
     enum mote_password_kind kind;
+    bool is_patient; /* is taken whatever waits: for who has few jobs at a time and nobody who waits for the answer */
     size_t password_length;
     uint8_t password[MOTE_PASSWORD_MAX];
     char hash[MOTE_PASSWORD_HASH_MAX]; /* VERIFY: in (empty = dummy); HASH: out */

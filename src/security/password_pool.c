@@ -156,7 +156,7 @@ void mote_password_pool_free(struct mote_password_pool *pool)
 int mote_password_pool_submit(struct mote_password_pool *pool, struct mote_password_job *job)
 {
     (void)pthread_mutex_lock(&pool->lock);
-    const bool full = pool->waiting >= MOTE_PASSWORD_QUEUE_MAX;
+    const bool full = pool->waiting >= MOTE_PASSWORD_QUEUE_MAX && !job->is_patient;
     if (!full) {
         job->next = NULL;
         if (pool->last != NULL) {

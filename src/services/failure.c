@@ -36,6 +36,31 @@ enum mote_failure_id mote_failure_of_store(int error)
     }
 }
 
+enum mote_failure_id mote_failure_of_write(int error, enum mote_store_taken taken, enum mote_store_conflict conflict)
+{
+    static const enum mote_failure_id of_taken[] = {
+        [MOTE_STORE_TAKEN_NONE] = MOTE_FAILURE_INTERNAL_ERROR, /* an id of our own */
+        [MOTE_STORE_TAKEN_USERNAME] = MOTE_FAILURE_USERNAME_TAKEN,
+        [MOTE_STORE_TAKEN_EMAIL] = MOTE_FAILURE_EMAIL_TAKEN,
+    };
+    static const enum mote_failure_id of_conflict[] = {
+        [MOTE_STORE_CONFLICT_NONE] = MOTE_FAILURE_INTERNAL_ERROR,
+        [MOTE_STORE_CONFLICT_STATE] = MOTE_FAILURE_USER_STATE_CONFLICT,
+        [MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR] = MOTE_FAILURE_LAST_ADMIN,
+        [MOTE_STORE_CONFLICT_VERSION] = MOTE_FAILURE_ETAG_MISMATCH,
+    };
+    switch (error) {
+    case MOTE_ENOTFOUND:
+        return MOTE_FAILURE_USER_NOT_FOUND;
+    case MOTE_EEXISTS:
+        return of_taken[taken];
+    case MOTE_ECONFLICT:
+        return of_conflict[conflict];
+    default:
+        return mote_failure_of_store(error);
+    }
+}
+
 enum mote_failure_id mote_failure_of_password(int error)
 {
     switch (error) {
@@ -83,6 +108,12 @@ static void answer_error(struct mote_call *call, enum mote_failure_id id, int er
 void mote_failure_answer_store(struct mote_call *call, int error)
 {
     answer_error(call, mote_failure_of_store(error), error);
+}
+
+void mote_failure_answer_write(struct mote_call *call, int error, enum mote_store_taken taken,
+                               enum mote_store_conflict conflict)
+{
+    answer_error(call, mote_failure_of_write(error, taken, conflict), error);
 }
 
 void mote_failure_answer_password(struct mote_call *call, int error)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "rpc/call.h"
+#include "store/store.h"
 
 /* X(reason, status, text, milliseconds until another try makes sense: 0 = no advice, when it is given: for the
  * reference page) */
@@ -67,6 +68,8 @@ enum mote_failure_id {
 const struct mote_failure *mote_failure_row(enum mote_failure_id id);
 /* What an error of the store means to the caller of the service. */
 enum mote_failure_id mote_failure_of_store(int error);
+/* The same for a write of users, with what its struct says beside the error. */
+enum mote_failure_id mote_failure_of_write(int error, enum mote_store_taken taken, enum mote_store_conflict conflict);
 /* The same for a password job. */
 enum mote_failure_id mote_failure_of_password(int error);
 
@@ -77,6 +80,8 @@ void mote_failure_answer_fields(struct mote_call *call, const struct mote_violat
 /* For errors of the store and of the machine, and for those of password jobs. What the caller is told as INTERNAL_ERROR
  * is in the log; the store itself logs that it is full or cannot be reached. */
 void mote_failure_answer_store(struct mote_call *call, int error);
+void mote_failure_answer_write(struct mote_call *call, int error, enum mote_store_taken taken,
+                               enum mote_store_conflict conflict);
 void mote_failure_answer_password(struct mote_call *call, int error);
 /* NOT_IMPLEMENTED, with the method's name. */
 void mote_failure_answer_not_implemented(struct mote_call *call);

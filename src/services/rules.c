@@ -186,6 +186,23 @@ const char *mote_rules_roles(uint32_t *bits, const user_v1_Role *roles, size_t c
     return NULL;
 }
 
+void mote_rules_new_user(struct mote_rules *rules, struct mote_user *out, const user_v1_User *user, bool is_admin)
+{
+    struct mote_slice email = mote_slice_text(user->email);
+    mote_rules_note(rules, "user.username", mote_rules_username(mote_slice_text(user->username)));
+    mote_rules_note(rules, "user.email", email.length > 0 ? mote_rules_email(email) : NULL);
+    mote_rules_note(rules, "user.display_name", mote_rules_display_name(mote_slice_text(user->display_name)));
+    mote_rules_lower_username(out->username, user->username);
+    memcpy(out->email, user->email, sizeof out->email);
+    memcpy(out->display_name, user->display_name, sizeof out->display_name);
+    out->roles = MOTE_ROLE_BIT_USER;
+    out->state = MOTE_USER_ACTIVE;
+    if (is_admin) {
+        mote_rules_note(rules, "user.roles", mote_rules_roles(&out->roles, user->roles, user->roles_count));
+        out->email_verified = user->email_verified;
+    }
+}
+
 const char *mote_rules_page_size(uint32_t *limit, int32_t page_size)
 {
     if (page_size < 0) {

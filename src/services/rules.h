@@ -12,6 +12,7 @@
 
 #include "base/slice.h"
 #include "rpc/call.h"
+#include "store/store.h"
 #include "user/v1/user.mote.h"
 
 #define MOTE_RULES_VIOLATIONS_MAX 16u /* more than any request has fields to be wrong */
@@ -33,6 +34,9 @@ void mote_rules_note_unsupported(struct mote_rules *rules, const char *field, bo
 
 /* Copies a username with its ASCII capitals lowered, as the store keeps it; `out` takes as much as `username`. */
 void mote_rules_lower_username(char *out, const char *username);
+/* The account that a request for a new one asks for, as the store takes it; what breaks a rule is noted. Only an
+ * administrator's word counts for the roles and for a verified address. */
+void mote_rules_new_user(struct mote_rules *rules, struct mote_user *out, const user_v1_User *user, bool is_admin);
 /* Numbers of user.v1.Role as bits of enum mote_role_bit: no role means USER. The reason they are refused, or NULL. */
 const char *mote_rules_roles(uint32_t *bits, const user_v1_Role *roles, size_t count);
 /* 0 means MOTE_RULES_PAGE_DEFAULT, more than MOTE_RULES_PAGE_MAX means that. The reason it is refused, or NULL. */

@@ -27,20 +27,29 @@ static void finish(struct create_operation *operation)
     mote_call_unref(operation->hashing.call);
 }
 
+static void answer(struct mote_call *call, const struct mote_store_create_user *create)
+{
+    user_v1_CreateUserResponse response = {.has_user = true};
+    mote_convert_user(&response.user, &create->user);
+    if (create->check_only) {
+        /* What only a user who exists has. */
+        response.user.id[0] = '\0';
+        response.user.etag[0] = '\0';
+        response.user.has_create_time = false;
+        response.user.has_update_time = false;
+    }
+    mote_call_reply(call, &response);
+}
+
 static void created(struct mote_store_write *write)
 {
     struct mote_store_create_user *create = MOTE_CONTAINER_OF(write, struct mote_store_create_user, write);
     struct create_operation *operation = MOTE_CONTAINER_OF(create, struct create_operation, create);
     struct mote_call *call = operation->hashing.call;
     if (write->result == 0) {
-        user_v1_CreateUserResponse response = {.has_user = true};
-        mote_convert_user(&response.user, &create->user);
-        mote_call_reply(call, &response);
-    } else if (write->result == MOTE_EEXISTS) {
-        mote_failure_answer(call, create->taken == MOTE_STORE_TAKEN_EMAIL ? MOTE_FAILURE_EMAIL_TAKEN
-                                                                          : MOTE_FAILURE_USERNAME_TAKEN);
+        answer(call, create);
     } else {
-        mote_failure_answer_store(call, write->result);
+        mote_failure_answer_write(call, write->result, create->taken, MOTE_STORE_CONFLICT_NONE);
     }
     finish(operation);
 }
@@ -95,49 +104,30 @@ static bool find_creator(struct mote_call *call, bool *is_admin)
     return true;
 }
 
-static bool is_allowed(struct mote_call *call, const user_v1_CreateUserRequest *request, bool is_admin, uint32_t *roles)
+/* Notes what is wrong, and fills in the user to be created. */
+static void check(struct mote_rules *rules, struct mote_user *out, const user_v1_CreateUserRequest *request,
+                  bool is_admin)
 {
     const user_v1_User *user = &request->user;
-    struct mote_rules rules = {0};
-    if (!request->has_user) {
-        mote_rules_note(&rules, "user", "is required");
+    if (request->has_user) {
+        mote_rules_new_user(rules, out, user, is_admin);
     } else {
-        struct mote_slice email = mote_slice_text(user->email);
-        mote_rules_note(&rules, "user.username", mote_rules_username(mote_slice_text(user->username)));
-        mote_rules_note(&rules, "user.email", email.length > 0 ? mote_rules_email(email) : NULL);
-        mote_rules_note(&rules, "user.display_name", mote_rules_display_name(mote_slice_text(user->display_name)));
-    }
-    *roles = MOTE_ROLE_BIT_USER;
-    if (is_admin) {
-        mote_rules_note(&rules, "user.roles", mote_rules_roles(roles, user->roles, user->roles_count));
+        mote_rules_note(rules, "user", "is required");
     }
     if (request->has_initial_password) {
-        mote_rules_note(&rules, "initial_password",
+        mote_rules_note(rules, "initial_password",
                         mote_rules_password(mote_slice_text(request->initial_password), mote_slice_text(user->username),
                                             mote_slice_text(user->email)));
     } else if (!is_admin) {
-        mote_rules_note(&rules, "initial_password", "is required");
+        mote_rules_note(rules, "initial_password", "is required");
     }
-    mote_rules_note_unsupported(&rules, "request_id", request->request_id[0] != '\0');
-    mote_rules_note_unsupported(&rules, "validate_only", request->validate_only);
-    return !mote_rules_refuse(&rules, call);
-}
-
-static void fill_in(struct mote_user *out, const user_v1_User *user, bool is_admin, uint32_t roles)
-{
-    mote_rules_lower_username(out->username, user->username);
-    memcpy(out->email, user->email, sizeof out->email);
-    memcpy(out->display_name, user->display_name, sizeof out->display_name);
-    out->roles = roles;
-    out->state = MOTE_USER_ACTIVE;
-    out->email_verified = is_admin && user->email_verified;
+    mote_rules_note_unsupported(rules, "request_id", request->request_id[0] != '\0');
 }
 
 static void create_user(struct mote_call *call, const user_v1_CreateUserRequest *request)
 {
     bool is_admin = false;
-    uint32_t roles;
-    if (!find_creator(call, &is_admin) || !is_allowed(call, request, is_admin, &roles)) {
+    if (!find_creator(call, &is_admin)) {
         return;
     }
     struct create_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
@@ -145,10 +135,15 @@ static void create_user(struct mote_call *call, const user_v1_CreateUserRequest 
         mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
-    fill_in(&operation->create.user, &request->user, is_admin, roles);
+    struct mote_rules rules = {0};
+    check(&rules, &operation->create.user, request, is_admin);
+    if (mote_rules_refuse(&rules, call)) {
+        return;
+    }
+    operation->create.check_only = request->validate_only;
     operation->hashing.call = call;
     mote_call_ref(call);
-    if (!request->has_initial_password) {
+    if (!request->has_initial_password || request->validate_only) {
         submit(operation);
         return;
     }

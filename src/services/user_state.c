@@ -14,28 +14,6 @@ _Static_assert(sizeof((user_v1_DisableUserRequest){0}.reason) ==
                    sizeof((struct mote_store_set_user_state){.revoked_count = 0}).reason,
                "copied whole");
 
-static void answer_refusal(struct mote_call *call, int result, enum mote_store_conflict conflict)
-{
-    if (result == MOTE_ENOTFOUND) {
-        mote_failure_answer(call, MOTE_FAILURE_USER_NOT_FOUND);
-        return;
-    }
-    switch (conflict) {
-    case MOTE_STORE_CONFLICT_NONE:
-        mote_failure_answer_store(call, result);
-        break;
-    case MOTE_STORE_CONFLICT_STATE:
-        mote_failure_answer(call, MOTE_FAILURE_USER_STATE_CONFLICT);
-        break;
-    case MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR:
-        mote_failure_answer(call, MOTE_FAILURE_LAST_ADMIN);
-        break;
-    case MOTE_STORE_CONFLICT_VERSION:
-        mote_failure_answer(call, MOTE_FAILURE_ETAG_MISMATCH);
-        break;
-    }
-}
-
 /* --- DisableUser, EnableUser ----------------------------------------------------------------------------------- */
 
 struct state_operation {
@@ -48,7 +26,7 @@ static void state_set(struct mote_store_write *write)
     struct mote_store_set_user_state *set = MOTE_CONTAINER_OF(write, struct mote_store_set_user_state, write);
     struct mote_call *call = MOTE_CONTAINER_OF(set, struct state_operation, set)->call;
     if (write->result != 0) {
-        answer_refusal(call, write->result, set->conflict);
+        mote_failure_answer_write(call, write->result, MOTE_STORE_TAKEN_NONE, set->conflict);
     } else if (set->state == MOTE_USER_DISABLED) {
         user_v1_DisableUserResponse response = {.has_user = true};
         mote_convert_user(&response.user, &set->user);
@@ -117,7 +95,7 @@ static void deleted(struct mote_store_write *write)
         const user_v1_DeleteUserResponse response = {0};
         mote_call_reply(call, &response);
     } else {
-        answer_refusal(call, write->result, removal->conflict);
+        mote_failure_answer_write(call, write->result, MOTE_STORE_TAKEN_NONE, removal->conflict);
     }
     mote_call_unref(call);
 }

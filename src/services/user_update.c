@@ -103,25 +103,12 @@ static void updated(struct mote_store_write *write)
     struct mote_store_update_user *update = MOTE_CONTAINER_OF(write, struct mote_store_update_user, write);
     struct update_operation *operation = MOTE_CONTAINER_OF(update, struct update_operation, update);
     struct mote_call *call = operation->call;
-    user_v1_UpdateUserResponse response = {.has_user = true};
-    switch (write->result) {
-    case 0:
+    if (write->result == 0) {
+        user_v1_UpdateUserResponse response = {.has_user = true};
         mote_convert_user(&response.user, &update->user);
         mote_call_reply(call, &response);
-        break;
-    case MOTE_ENOTFOUND:
-        mote_failure_answer(call, MOTE_FAILURE_USER_NOT_FOUND);
-        break;
-    case MOTE_EEXISTS:
-        mote_failure_answer(call, update->taken == MOTE_STORE_TAKEN_EMAIL ? MOTE_FAILURE_EMAIL_TAKEN
-                                                                          : MOTE_FAILURE_USERNAME_TAKEN);
-        break;
-    case MOTE_ECONFLICT:
-        mote_failure_answer(call, MOTE_FAILURE_LAST_ADMIN);
-        break;
-    default:
-        mote_failure_answer_store(call, write->result);
-        break;
+    } else {
+        mote_failure_answer_write(call, write->result, update->taken, update->conflict);
     }
     mote_call_unref(call);
 }
@@ -162,8 +149,6 @@ void user_v1_user_service_update_user(struct mote_call *call, const user_v1_Upda
     }
     mote_rules_note(&rules, "user.id", result != 0 ? "must be a UUID or 'me'" : NULL);
     check_values(&rules, user, set, &target->roles);
-    mote_rules_note_unsupported(&rules, "user.etag", user->etag[0] != '\0');
-    mote_rules_note_unsupported(&rules, "validate_only", request->validate_only);
     if (mote_rules_refuse(&rules, call)) {
         return;
     }
@@ -173,5 +158,8 @@ void user_v1_user_service_update_user(struct mote_call *call, const user_v1_Upda
     target->email_verified = user->email_verified;
     operation->call = call;
     operation->update.set = set;
+    operation->update.has_version = user->etag[0] != '\0';
+    operation->update.version = mote_convert_etag(user->etag);
+    operation->update.check_only = request->validate_only;
     submit(operation);
 }

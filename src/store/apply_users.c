@@ -82,7 +82,7 @@ int mote_apply_create_user(const struct mote_apply *apply, struct mote_store_cre
     if (result == 0) {
         result = check_id(apply, user);
     }
-    if (result != 0) {
+    if (result != 0 || create->check_only) {
         return result;
     }
     user->create_time = apply->now;
@@ -128,7 +128,7 @@ static uint32_t merge_user(struct mote_user *user, const struct mote_user *wante
 
 /* MOTE_ECONFLICT when `before` is the last active administrator and would not be one any more. */
 static int check_last_administrator(const struct mote_apply *apply, const struct mote_user *before,
-                                    const struct mote_user *after)
+                                    const struct mote_user *after, enum mote_store_conflict *conflict)
 {
     bool was = before->state == MOTE_USER_ACTIVE && (before->roles & ROLE_ADMIN) != 0;
     bool is = after->state == MOTE_USER_ACTIVE && (after->roles & ROLE_ADMIN) != 0;
@@ -142,7 +142,11 @@ static int check_last_administrator(const struct mote_apply *apply, const struct
     if (result < 0) {
         return result;
     }
-    return count >= 2 ? 0 : MOTE_ECONFLICT;
+    if (count >= 2) {
+        return 0;
+    }
+    *conflict = MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR;
+    return MOTE_ECONFLICT;
 }
 
 static int store_user(const struct mote_apply *apply, const struct mote_user *user)
@@ -160,26 +164,40 @@ static int store_user(const struct mote_apply *apply, const struct mote_user *us
     return mote_sqlite_run(statement);
 }
 
+/* Whether the change from one record to the other may be. */
+static int check_update(const struct mote_apply *apply, struct mote_store_update_user *update, uint32_t changed,
+                        const struct mote_user *before, const struct mote_user *after)
+{
+    int result = 0;
+    if ((changed & MOTE_STORE_SET_USERNAME) != 0) {
+        result = check_username(apply, after->username, &update->taken);
+    }
+    if (result == 0 && (changed & MOTE_STORE_SET_EMAIL) != 0) {
+        result = check_email(apply, after, &update->taken);
+    }
+    if (result == 0) {
+        result = check_last_administrator(apply, before, after, &update->conflict);
+    }
+    return result;
+}
+
 int mote_apply_update_user(const struct mote_apply *apply, struct mote_store_update_user *update)
 {
     struct mote_user before;
     update->taken = MOTE_STORE_TAKEN_NONE;
+    update->conflict = MOTE_STORE_CONFLICT_NONE;
     int result = mote_apply_get_user(apply, update->user.id, &before);
     if (result != 0) {
         return result;
     }
+    if (update->has_version && update->version != before.version) {
+        update->conflict = MOTE_STORE_CONFLICT_VERSION;
+        return MOTE_ECONFLICT;
+    }
     struct mote_user after = before;
     uint32_t changed = merge_user(&after, &update->user, update->set);
-    if ((changed & MOTE_STORE_SET_USERNAME) != 0) {
-        result = check_username(apply, after.username, &update->taken);
-    }
-    if (result == 0 && (changed & MOTE_STORE_SET_EMAIL) != 0) {
-        result = check_email(apply, &after, &update->taken);
-    }
-    if (result == 0) {
-        result = check_last_administrator(apply, &before, &after);
-    }
-    if (result == 0 && changed != 0) {
+    result = check_update(apply, update, changed, &before, &after);
+    if (result == 0 && changed != 0 && !update->check_only) {
         after.update_time = apply->now;
         after.version++;
         result = store_user(apply, &after);
@@ -217,9 +235,7 @@ static int check_state(const struct mote_apply *apply, struct mote_store_set_use
         set->conflict = MOTE_STORE_CONFLICT_STATE;
         return MOTE_ECONFLICT;
     }
-    int result = check_last_administrator(apply, before, after);
-    set->conflict = result == MOTE_ECONFLICT ? MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR : MOTE_STORE_CONFLICT_NONE;
-    return result;
+    return check_last_administrator(apply, before, after, &set->conflict);
 }
 
 int mote_apply_set_user_state(const struct mote_apply *apply, struct mote_store_set_user_state *set)
@@ -269,10 +285,7 @@ int mote_apply_delete_user(const struct mote_apply *apply, struct mote_store_del
         removal->conflict = MOTE_STORE_CONFLICT_VERSION;
         return MOTE_ECONFLICT;
     }
-    result = check_last_administrator(apply, &before, &nobody);
-    if (result == MOTE_ECONFLICT) {
-        removal->conflict = MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR;
-    }
+    result = check_last_administrator(apply, &before, &nobody, &removal->conflict);
     if (result == 0) {
         sqlite3_stmt *statement = mote_apply_statement(apply, MOTE_STATEMENT_DELETE_USER);
         mote_sqlite_bind_bytes(statement, 1, before.id, sizeof before.id);

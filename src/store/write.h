@@ -51,6 +51,7 @@ enum mote_store_taken {
  * create_time, update_time, epoch (1) and version (1) are set by the store in `user`. */
 struct mote_store_create_user {
     struct mote_store_write write;
+    bool check_only; /* tell what would be refused, write nothing */
     struct mote_user user;
     enum mote_store_taken taken;
 };
@@ -63,14 +64,26 @@ enum mote_store_user_field {
     MOTE_STORE_SET_EMAIL_VERIFIED = 16,
 };
 
-/* MOTE_ENOTFOUND; MOTE_EEXISTS with `taken`; MOTE_ECONFLICT: the last active administrator would lose the role.
- * `user.id` and the fields of `set` go in, the whole record after the change comes out. Nothing to change: no commit,
- * the record as it is. */
+/* Why, when MOTE_ECONFLICT. */
+enum mote_store_conflict {
+    MOTE_STORE_CONFLICT_NONE,
+    MOTE_STORE_CONFLICT_STATE,              /* it is in that state already */
+    MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR, /* no active administrator would be left */
+    MOTE_STORE_CONFLICT_VERSION,            /* somebody has changed the user */
+};
+
+/* MOTE_ENOTFOUND; MOTE_ECONFLICT with `conflict` VERSION (looked at when `has_version`) or LAST_ADMINISTRATOR (would
+ * lose the role); MOTE_EEXISTS with `taken`. `user.id` and the fields of `set` go in, the whole record after the change
+ * comes out. Nothing to change: no commit, the record as it is. */
 struct mote_store_update_user {
     struct mote_store_write write;
+    bool check_only; /* tell what would be refused or come out, write nothing: version and update_time stay */
+    bool has_version;
+    uint64_t version;
     uint32_t set; /* of enum mote_store_user_field */
     struct mote_user user;
     enum mote_store_taken taken;
+    enum mote_store_conflict conflict;
 };
 
 /*
@@ -126,14 +139,6 @@ struct mote_store_revoke_sessions {
     uint8_t user_id[16];
     uint8_t session_id[16];
     uint32_t revoked_count;
-};
-
-/* Why, when MOTE_ECONFLICT. */
-enum mote_store_conflict {
-    MOTE_STORE_CONFLICT_NONE,
-    MOTE_STORE_CONFLICT_STATE,              /* it is in that state already */
-    MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR, /* no active administrator would be left */
-    MOTE_STORE_CONFLICT_VERSION,            /* somebody has changed the user */
 };
 
 /*

@@ -263,8 +263,10 @@ static struct services_answer *start_with(struct services_fixture *fixture, size
         .metadata_count = count,
     };
     must(mote_client_call_start(&answer->call, fixture->pair.client_connection, &options, fixture->pair.now_ns));
-    must(mote_client_call_send(answer->call, request));
-    must(mote_client_call_half_close(answer->call));
+    if (request != NULL) {
+        must(mote_client_call_send(answer->call, request));
+        must(mote_client_call_half_close(answer->call));
+    }
     return answer;
 }
 

@@ -79,7 +79,7 @@ struct services_answer *services_call(struct services_fixture *fixture, const st
 /* The same with any values of `authorization`. */
 struct services_answer *services_call_with(struct services_fixture *fixture, const struct mote_method *method,
                                            const void *request, const char *const *authorizations, size_t count);
-/* Starts without waiting, in the place `index`. */
+/* Starts without waiting, in the place `index`. Without a `request` the stream is open for more, by answer->call. */
 struct services_answer *services_start(struct services_fixture *fixture, size_t index, const struct mote_method *method,
                                        const void *request, const char *token);
 void services_wait(struct services_fixture *fixture, struct services_answer *answer);

@@ -191,10 +191,9 @@ static void test_create_names_every_violation(void **state)
     request.user.roles[0] = request.user.roles[1] = user_v1_Role_ROLE_USER;
     snprintf(request.initial_password, sizeof request.initial_password, "%s", "short");
     snprintf(request.request_id, sizeof request.request_id, "%s", ABSENT);
-    request.validate_only = true;
     struct services_answer *answer = services_call(&environment->fixture, CREATE, &request, environment->admin.access);
-    static const char *const fields[] = {"user.username", "user.email",       "user.display_name", "user.roles",
-                                         "request_id",    "initial_password", "validate_only"};
+    static const char *const fields[] = {"user.username", "user.email", "user.display_name",
+                                         "user.roles",    "request_id", "initial_password"};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         assert_true(services_names(answer, fields[i]));
     }
@@ -367,11 +366,9 @@ static void test_update_violations(void **state)
     snprintf(request.user.email, sizeof request.user.email, "%s", "x");
     snprintf(request.user.display_name, sizeof request.user.display_name, "%s", "\x01");
     request.user.roles_count = 1;
-    snprintf(request.user.etag, sizeof request.user.etag, "%s", "1");
-    request.validate_only = true;
     struct services_answer *answer = update(environment, &request, admin);
-    static const char *const fields[] = {"user.id",    "user.username", "user.email", "user.display_name",
-                                         "user.roles", "update_mask",   "user.etag",  "validate_only"};
+    static const char *const fields[] = {"user.id",           "user.username", "user.email",
+                                         "user.display_name", "user.roles",    "update_mask"};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         assert_true(services_names(answer, fields[i]));
     }
@@ -445,8 +442,9 @@ static void test_methods_to_come(void **state)
 {
     struct environment *environment = *state;
     static const struct mote_method *const methods[] = {
-        &user_v1_UserService_WatchUsers_method,  &user_v1_UserService_ImportUsers_method,
-        &auth_v1_AuthService_RevokeToken_method, &auth_v1_AuthService_ChangePassword_method,
+        &user_v1_UserService_WatchUsers_method,
+        &auth_v1_AuthService_RevokeToken_method,
+        &auth_v1_AuthService_ChangePassword_method,
         &auth_v1_AuthService_SetPassword_method,
     };
     static const uint8_t empty[4096]; /* a request of any type with nothing set */

@@ -226,6 +226,7 @@ static void stored_hashes_are_strict(void **state)
         if (result != cases[i].result) {
             fail_msg("%s: %d instead of %d", cases[i].hash, result, cases[i].result);
         }
+        assert_int_equal(mote_password_is_hash(mote_slice_text(cases[i].hash)), result != MOTE_ECORRUPT);
     }
     char longer[2 * MOTE_PASSWORD_HASH_MAX];
     memset(longer, 'A', sizeof longer);

@@ -172,6 +172,7 @@ static void the_queue_is_bounded_and_in_order(void **state)
     struct stage stage;
     static struct mote_password_job jobs[1 + MOTE_PASSWORD_QUEUE_MAX];
     struct mote_password_job refused;
+    struct mote_password_job patient;
     (void)state;
     stage_init(&stage, true);
     struct mote_password_pool *pool = make(&stage, 1);
@@ -187,8 +188,14 @@ static void the_queue_is_bounded_and_in_order(void **state)
         assert_int_equal(mote_password_pool_submit(pool, &refused), MOTE_ELIMIT);
     }
     assert_memory_equal(refused.password, "refused", 7);
+    /* A patient one is taken all the same, behind the others. */
+    prepare(&patient, &stage, MOTE_PASSWORD_HASH, "patient");
+    patient.is_patient = true;
+    assert_int_equal(mote_password_pool_submit(pool, &patient), 0);
+    assert_int_equal(mote_password_pool_submit(pool, &refused), MOTE_ELIMIT);
     open_stage(&stage);
-    wait_for(&stage, &stage.finished, 1 + MOTE_PASSWORD_QUEUE_MAX);
+    wait_for(&stage, &stage.finished, 2 + MOTE_PASSWORD_QUEUE_MAX);
+    assert_ptr_equal(stage.order[1 + MOTE_PASSWORD_QUEUE_MAX], &patient.done);
     for (unsigned i = 0; i <= MOTE_PASSWORD_QUEUE_MAX; i++) {
         assert_ptr_equal(stage.order[i], &jobs[i].done);
         assert_int_equal(jobs[i].result, 0);
@@ -196,7 +203,7 @@ static void the_queue_is_bounded_and_in_order(void **state)
     }
     /* There is room again. */
     assert_int_equal(mote_password_pool_submit(pool, &refused), 0);
-    wait_for(&stage, &stage.finished, 2 + MOTE_PASSWORD_QUEUE_MAX);
+    wait_for(&stage, &stage.finished, 3 + MOTE_PASSWORD_QUEUE_MAX);
     assert_int_equal(refused.result, 0);
     mote_password_pool_free(pool);
     stage_dispose(&stage);
