@@ -13,75 +13,6 @@
 
 #define LOG_PATIENCE_NS (uint64_t) MOTE_NS_PER_SECOND
 
-/* --- flags ------------------------------------------------------------------------------------------------------- */
-
-static const struct mote_command_flag *find_flag(const char *argument, size_t length,
-                                                 const struct mote_command_flag *table, size_t table_count)
-{
-    for (size_t i = 0; i < table_count; i++) {
-        if (strlen(table[i].name) == length && strncmp(table[i].name, argument, length) == 0) {
-            return &table[i];
-        }
-    }
-    return NULL;
-}
-
-bool mote_command_take_flags(size_t *count, char **arguments, const struct mote_command_flag *table, size_t table_count)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < *count; i++) {
-        size_t length = strcspn(arguments[i], "=");
-        const struct mote_command_flag *flag = find_flag(arguments[i], length, table, table_count);
-        if (flag == NULL) {
-            arguments[kept++] = arguments[i];
-            continue;
-        }
-        if (flag->value != NULL && arguments[i][length] == '=') {
-            *flag->value = arguments[i] + length + 1;
-        } else if (flag->value != NULL && i + 1 < *count) {
-            *flag->value = arguments[++i];
-        } else if (flag->value != NULL || arguments[i][length] == '=') {
-            fprintf(stderr, "mote: %s: %s\n", flag->name,
-                    flag->value != NULL ? "a value is missing behind it" : "it takes no value");
-            return false;
-        }
-        if (flag->is_set != NULL) {
-            *flag->is_set = true;
-        }
-    }
-    *count = kept;
-    return true;
-}
-
-bool mote_command_parse_flags(size_t count, char **arguments, const struct mote_command_flag *table, size_t table_count)
-{
-    if (!mote_command_take_flags(&count, arguments, table, table_count)) {
-        return false;
-    }
-    if (count > 0) {
-        fprintf(stderr, "mote: %s: there is no such flag\n", arguments[0]);
-        return false;
-    }
-    return true;
-}
-
-bool mote_command_wants_help(size_t count, char *const *arguments)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void mote_command_print_flags(const struct mote_command_flag *table, size_t table_count)
-{
-    for (size_t i = 0; i < table_count; i++) {
-        printf("  %-18s %s\n", table[i].name, table[i].meaning);
-    }
-}
-
 /* --- options ----------------------------------------------------------------------------------------------------- */
 
 static void tell(struct mote_option_report *report, enum mote_option_severity severity, const char *name,
@@ -102,11 +33,11 @@ static void tell(struct mote_option_report *report, enum mote_option_severity se
     }
 }
 
-int mote_command_load_options(struct mote_options *options, uint32_t groups, size_t count, char *const *arguments)
+int mote_command_load_options(struct mote_options *options, const struct mote_command_call *call)
 {
     struct mote_option_report report = {.tell = tell};
     struct mote_option_sources sources = {
-        .environment = environ, .flags = arguments, .flag_count = count, .groups = groups};
+        .environment = environ, .flags = call->rest, .flag_count = call->rest_count, .groups = call->command->groups};
     int error = mote_options_load(options, &sources, &report);
     if (error == 0) {
         return MOTE_EXIT_OK;
@@ -172,10 +103,10 @@ void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX])
     }
 }
 
-bool mote_command_parse_timeout(uint64_t *out_ns, const char *text)
+bool mote_command_parse_duration(uint64_t *out_ns, const char *flag, const char *text)
 {
     if (mote_option_value_duration(out_ns, mote_slice_text(text), 0) != 0 || *out_ns == 0) {
-        fprintf(stderr, "mote: --timeout: want a duration, such as 2s\n");
+        fprintf(stderr, "mote: %s: want a duration, such as 2s\n", flag);
         return false;
     }
     return true;

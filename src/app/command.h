@@ -1,63 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The subcommands, and what they share. Each gets what stands behind its name and returns the exit code. */
+/*
+ * The subcommands, and what they share. A command is one constant struct: it drives the reading of its flags, `--help`,
+ * `mote help` and docs/reference/commands.md, so that they cannot differ.
+ */
 #ifndef MOTE_APP_COMMAND_H
 #define MOTE_APP_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "app/log_sink.h"
 #include "app/options.h"
 #include "base/slice.h"
 
-int mote_command_serve(size_t count, char **arguments);
-int mote_command_healthcheck(size_t count, char **arguments);
-int mote_command_probe(size_t count, char **arguments);
-int mote_command_user(size_t count, char **arguments);
-int mote_command_config(size_t count, char **arguments);
-int mote_command_version(size_t count, char **arguments);
-
-/* --- flags of a command itself ----------------------------------------------------------------------------------- */
+#define MOTE_COMMAND_FLAGS_MAX 12u
 
 struct mote_command_flag {
-    const char *name;   /* "--addr" */
-    const char **value; /* gets what stands behind it; NULL for a flag without a value */
-    bool *is_set;       /* may be NULL */
+    const char *name;     /* "--addr" */
+    const char *value;    /* what the help calls the value behind it; NULL: it has none */
+    const char *standard; /* the value when it is not given; NULL: none */
     const char *meaning;
 };
 
-/* Takes the flags of `table` out of `arguments` and leaves the rest, whose number *count becomes. False, with a line on
- * standard error, when a value is missing. */
-bool mote_command_take_flags(size_t *count, char **arguments, const struct mote_command_flag *table,
-                             size_t table_count);
-/* The same when nothing may be left over. */
-bool mote_command_parse_flags(size_t count, char **arguments, const struct mote_command_flag *table,
-                              size_t table_count);
+struct mote_command_call;
+
+struct mote_command {
+    const char *name;    /* one word or two: "user list" */
+    const char *operand; /* what the help calls the one argument that is no flag, which must be there; NULL: none */
+    const char *meaning; /* a line; ends without a full stop */
+    const char *details; /* sentences for --help and the reference page; NULL: none */
+    const struct mote_command_flag *flags;
+    size_t flag_count;
+    uint32_t groups; /* bits 1 << enum mote_option_group: options that it takes, by flag and environment */
+    int misuse;      /* exit code of a wrong command line; 0 means MOTE_EXIT_USAGE */
+    int (*run)(const struct mote_command_call *call); /* returns the exit code */
+};
+
+/* One use of a command: what its command line said. */
+struct mote_command_call {
+    const struct mote_command *command;
+    const char *values[MOTE_COMMAND_FLAGS_MAX]; /* of the flags, in their order; "" for one without a value */
+    const char *operand;
+    size_t rest_count; /* what is left: flags of options */
+    char **rest;
+};
+
+extern const struct mote_command mote_command_serve, mote_command_healthcheck, mote_command_probe, mote_command_config,
+    mote_command_version, mote_command_user_create, mote_command_user_list, mote_command_user_show,
+    mote_command_user_disable, mote_command_user_enable, mote_command_user_delete, mote_command_user_export;
+
+/* Every command, in the order of the help; NULL past the end. */
+const struct mote_command *mote_command_at(size_t index);
+
+/* --- reading a command line -------------------------------------------------------------------------------------- */
+
+/* The command that the first words name; *words becomes how many they are. NULL when there is none. */
+const struct mote_command *mote_command_find(size_t *words, size_t count, char *const *arguments);
+/* Takes what is the command's own out of `arguments`. False, with a line on standard error, when a value or the operand
+ * is missing, or when something is left and the command takes no options. */
+bool mote_command_parse(struct mote_command_call *call, const struct mote_command *command, size_t count,
+                        char **arguments);
 /* True when one of them is --help or -h. */
 bool mote_command_wants_help(size_t count, char *const *arguments);
-void mote_command_print_flags(const struct mote_command_flag *table, size_t table_count);
+/* The commands whose name begins with this word, one a line; how many there are. NULL: all. */
+size_t mote_command_print_list(FILE *out, const char *word);
+void mote_command_print_help(FILE *out, const struct mote_command *command);
+void mote_command_print_reference(FILE *out);
 
 /* --- options and log --------------------------------------------------------------------------------------------- */
 
-/* Loads the options of these groups, telling problems on standard error. 0, or the exit code; *options must be disposed
- * of in any case. */
-int mote_command_load_options(struct mote_options *options, uint32_t groups, size_t count, char *const *arguments);
+/* Loads the options of the command's groups, telling problems on standard error. 0, or the exit code; *options must be
+ * disposed of in any case. */
+int mote_command_load_options(struct mote_options *options, const struct mote_command_call *call);
 /* The log on standard error, as the options say. 0, or the exit code. */
 int mote_command_open_log(struct mote_log_sink **out, const struct mote_options *options);
 /* Writes what is left of the log. NULL is fine. */
 void mote_command_close_log(struct mote_log_sink *sink);
 
-/* --- clients ----------------------------------------------------------------------------------------------------- */
+/* --- clients and secrets ----------------------------------------------------------------------------------------- */
 
-#define MOTE_COMMAND_ADDRESS_MAX 256u
-#define MOTE_COMMAND_TIMEOUT_NS  (2u * (uint64_t)MOTE_NS_PER_SECOND)
+#define MOTE_COMMAND_ADDRESS_MAX  256u
+#define MOTE_COMMAND_ADDR_MEANING "the server; without it, the first address of LISTEN, or 127.0.0.1:50051"
 
 /* Where a server started with this environment listens: the first address of LISTEN, loopback in the place of any
  * address. */
 void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX]);
-/* "2s"; false, with a line on standard error, for anything else. */
-bool mote_command_parse_timeout(uint64_t *out_ns, const char *text);
+/* "2s"; false, with a line on standard error that names the flag, for anything else. */
+bool mote_command_parse_duration(uint64_t *out_ns, const char *flag, const char *text);
 /* Reads a secret from a descriptor: at most `size` - 1 bytes, one line end behind it dropped. Its length, or -1 with a
  * line on standard error. */
 int mote_command_read_secret(int fd, const char *what, char *out, size_t size);

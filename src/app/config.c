@@ -5,31 +5,31 @@
 #include "app/command.h"
 #include "app/exit_code.h"
 
-int mote_command_config(size_t count, char **arguments)
+static const struct mote_command_flag flags[] = {
+    {"--check", NULL, NULL, "only tell what is wrong"},
+    {"--reference", NULL, NULL, "print docs/reference/configuration.md"},
+};
+
+static int run(const struct mote_command_call *call)
 {
-    bool check = false;
-    bool reference = false;
-    const struct mote_command_flag flags[] = {
-        {"--check", NULL, &check, "only tell what is wrong"},
-        {"--reference", NULL, &reference, "print docs/reference/configuration.md"},
-    };
-    if (mote_command_wants_help(count, arguments)) {
-        puts("mote config: prints every setting with its value and where it came from\n");
-        mote_command_print_flags(flags, sizeof flags / sizeof flags[0]);
-        return MOTE_EXIT_OK;
-    }
-    if (!mote_command_take_flags(&count, arguments, flags, sizeof flags / sizeof flags[0])) {
-        return MOTE_EXIT_USAGE;
-    }
-    if (reference) {
+    if (call->values[1] != NULL) {
         mote_options_print_reference(stdout);
         return MOTE_EXIT_OK;
     }
     struct mote_options options;
-    int code = mote_command_load_options(&options, MOTE_OPTION_ALL_GROUPS, count, arguments);
-    if (!check && code != MOTE_EXIT_USAGE && code != MOTE_EXIT_OS) {
+    int code = mote_command_load_options(&options, call);
+    if (call->values[0] == NULL && code != MOTE_EXIT_USAGE && code != MOTE_EXIT_OS) {
         mote_options_print_values(stdout, &options);
     }
     mote_options_dispose(&options);
     return code;
 }
+
+const struct mote_command mote_command_config = {
+    .name = "config",
+    .meaning = "prints every setting with its value and where it came from",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .groups = MOTE_OPTION_ALL_GROUPS,
+    .run = run,
+};

@@ -57,27 +57,33 @@ static int check(const char *address, const char *service, uint64_t timeout_ns)
     return MOTE_EXIT_OK;
 }
 
-int mote_command_healthcheck(size_t count, char **arguments)
+enum { FLAG_ADDR, FLAG_SERVICE, FLAG_TIMEOUT };
+
+static const struct mote_command_flag flags[] = {
+    [FLAG_ADDR] = {"--addr", "ADDRESS", NULL, MOTE_COMMAND_ADDR_MEANING},
+    [FLAG_SERVICE] = {"--service", "NAME", NULL, "the service to ask for; without it, the server as a whole"},
+    [FLAG_TIMEOUT] = {"--timeout", "DURATION", "2s", "for connecting and for the answer"},
+};
+
+static int run(const struct mote_command_call *call)
 {
     char standard[MOTE_COMMAND_ADDRESS_MAX];
-    const char *address = standard;
-    const char *service = "";
-    const char *timeout = "2s";
+    const char *address = call->values[FLAG_ADDR];
+    const char *service = call->values[FLAG_SERVICE];
     uint64_t timeout_ns;
-    const struct mote_command_flag flags[] = {
-        {"--addr", &address, NULL, "the server; default: the first address of LISTEN, or 127.0.0.1:50051"},
-        {"--service", &service, NULL, "the service to ask for; default: the server as a whole"},
-        {"--timeout", &timeout, NULL, "for connecting and for the answer; default: 2s"},
-    };
-    if (mote_command_wants_help(count, arguments)) {
-        puts("mote healthcheck: exit code 0 when the server says SERVING, otherwise 1 and the reason\n");
-        mote_command_print_flags(flags, sizeof flags / sizeof flags[0]);
-        return MOTE_EXIT_OK;
-    }
     mote_command_default_address(standard);
-    if (!mote_command_parse_flags(count, arguments, flags, sizeof flags / sizeof flags[0]) ||
-        !mote_command_parse_timeout(&timeout_ns, timeout)) {
+    if (!mote_command_parse_duration(&timeout_ns, "--timeout", call->values[FLAG_TIMEOUT])) {
         return MOTE_EXIT_FAILED;
     }
-    return check(address, service, timeout_ns);
+    return check(address != NULL ? address : standard, service != NULL ? service : "", timeout_ns);
 }
+
+const struct mote_command mote_command_healthcheck = {
+    .name = "healthcheck",
+    .meaning = "asks a server whether it serves",
+    .details = "One grpc.health.v1.Health/Check. Exit code 0 when the server says SERVING, otherwise 1 and the reason.",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .misuse = MOTE_EXIT_FAILED,
+    .run = run,
+};

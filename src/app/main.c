@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program's door: a table of subcommands. Without one it is the server. */
+/* The program's door: from the first words to a command. Without any it is the server. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,55 +7,94 @@
 #include "app/command.h"
 #include "app/exit_code.h"
 
-struct subcommand {
-    const char *name;
-    int (*run)(size_t count, char **arguments);
-    const char *meaning;
-};
-
-static int print_help(size_t count, char **arguments);
-
-static const struct subcommand subcommands[] = {
-    {"serve", mote_command_serve, "the server (also without a subcommand)"},
-    {"healthcheck", mote_command_healthcheck, "asks a server whether it serves: exit code 0 or 1"},
-    {"probe", mote_command_probe, "shows that a server answers: health, a login, who that is"},
-    {"user", mote_command_user, "user create: makes an account, while no server runs"},
-    {"config", mote_command_config, "prints the settings; --check: only what is wrong with them"},
-    {"version", mote_command_version, "prints the versions of mote and of its libraries"},
-    {"help", print_help, "prints this"},
-};
-
-#define SUBCOMMANDS (sizeof subcommands / sizeof subcommands[0])
-
-static int print_help(size_t count, char **arguments)
+static int run_help(const struct mote_command_call *call)
 {
-    (void)count;
-    (void)arguments;
-    puts("mote: a gRPC server with users, logins and health\n\nusage: mote [serve] [options]\n");
-    for (size_t i = 0; i < SUBCOMMANDS; i++) {
-        printf("       mote %-12s %s\n", subcommands[i].name, subcommands[i].meaning);
+    if (call->values[0] != NULL) {
+        mote_command_print_reference(stdout);
+        return MOTE_EXIT_OK;
     }
-    puts("\nOptions of the server, by flag or environment variable:");
+    puts("mote: a gRPC server with users, logins and health\n\nusage: mote [serve] [options]\n");
+    mote_command_print_list(stdout, NULL);
+    puts("\nBehind any of them, --help tells more. Options of the server, by flag or environment variable:");
     mote_options_print_help(stdout, MOTE_OPTION_ALL_GROUPS);
     return MOTE_EXIT_OK;
+}
+
+static const struct mote_command_flag help_flags[] = {
+    {"--reference", NULL, NULL, "print docs/reference/commands.md"},
+};
+
+static const struct mote_command help = {
+    .name = "help",
+    .meaning = "prints the commands and the server's options",
+    .flags = help_flags,
+    .flag_count = sizeof help_flags / sizeof help_flags[0],
+    .run = run_help,
+};
+
+const struct mote_command *mote_command_at(size_t index)
+{
+    static const struct mote_command *const commands[] = {
+        &mote_command_serve,
+        &mote_command_healthcheck,
+        &mote_command_probe,
+        &mote_command_user_create,
+        &mote_command_user_list,
+        &mote_command_user_show,
+        &mote_command_user_enable,
+        &mote_command_user_disable,
+        &mote_command_user_delete,
+        &mote_command_user_export,
+        &mote_command_config,
+        &mote_command_version,
+        &help,
+    };
+    return index < sizeof commands / sizeof commands[0] ? commands[index] : NULL;
+}
+
+/* "mote user", and "mote user --help": what there is of it. */
+static int list_group(size_t count, char *const *arguments)
+{
+    bool wanted = mote_command_wants_help(count, arguments);
+    FILE *out = wanted ? stdout : stderr;
+    if (mote_command_print_list(out, arguments[0]) > 0) {
+        return wanted ? MOTE_EXIT_OK : MOTE_EXIT_USAGE;
+    }
+    fprintf(stderr, "mote: there is no command \"%s\"; mote help lists them\n", arguments[0]);
+    return MOTE_EXIT_USAGE;
+}
+
+static int run(const struct mote_command *command, size_t count, char **arguments)
+{
+    struct mote_command_call call;
+    if (mote_command_wants_help(count, arguments)) {
+        mote_command_print_help(stdout, command);
+        return MOTE_EXIT_OK;
+    }
+    if (!mote_command_parse(&call, command, count, arguments)) {
+        return command->misuse != 0 ? command->misuse : MOTE_EXIT_USAGE;
+    }
+    int code = command->run(&call);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == MOTE_EXIT_OK) {
+        fprintf(stderr, "mote: cannot write to standard output\n");
+        code = MOTE_EXIT_IO;
+    }
+    return code;
 }
 
 int main(int argc, char **argv)
 {
     size_t count = argc > 1 ? (size_t)argc - 1 : 0;
     char **arguments = argv + 1;
+    size_t words = 0;
     signal(SIGPIPE, SIG_IGN); /* a peer, or a reader of our output, that is gone is an error like any other */
-    if (count == 0 || (strncmp(arguments[0], "-", 1) == 0 && strcmp(arguments[0], "--version") != 0)) {
-        return mote_command_wants_help(count, arguments) ? print_help(0, NULL) : mote_command_serve(count, arguments);
+    const struct mote_command *command = mote_command_find(&words, count, arguments);
+    if (count > 0 && strcmp(arguments[0], "--version") == 0) {
+        command = &mote_command_version;
+        words = 1;
+    } else if (count == 0 || strncmp(arguments[0], "-", 1) == 0) {
+        command = mote_command_wants_help(count, arguments) ? &help : &mote_command_serve;
+        count = command == &help ? 0 : count;
     }
-    if (strcmp(arguments[0], "--version") == 0) {
-        return mote_command_version(count - 1, arguments + 1);
-    }
-    for (size_t i = 0; i < SUBCOMMANDS; i++) {
-        if (strcmp(arguments[0], subcommands[i].name) == 0) {
-            return subcommands[i].run(count - 1, arguments + 1);
-        }
-    }
-    fprintf(stderr, "mote: there is no subcommand \"%s\"; mote help lists them\n", arguments[0]);
-    return MOTE_EXIT_USAGE;
+    return command != NULL ? run(command, count - words, arguments + words) : list_group(count, arguments);
 }

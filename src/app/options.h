@@ -158,6 +158,10 @@ bool mote_options_listen_is_local(const struct mote_options *options);
 
 /* For people: the list under `mote --help`; NAME=value with its source; the page of docs/. */
 void mote_options_print_help(FILE *out, uint32_t groups);
+/* The names of the groups' options, with commas between them. */
+void mote_options_print_names(FILE *out, uint32_t groups);
+/* Words of `text`, each line `indent` spaces in and as wide as the help. */
+void mote_options_print_wrapped(FILE *out, const char *text, unsigned indent);
 void mote_options_print_values(FILE *out, const struct mote_options *options);
 void mote_options_print_reference(FILE *out);
 

@@ -47,8 +47,7 @@ static const char *value_name(const struct mote_option *option)
 
 /* --- help -------------------------------------------------------------------------------------------------------- */
 
-/* Words of `text`, each line `indent` spaces in and at most HELP_WIDTH wide. */
-static void print_wrapped(FILE *out, const char *text, unsigned indent)
+void mote_options_print_wrapped(FILE *out, const char *text, unsigned indent)
 {
     unsigned column = 0;
     while (*text != '\0') {
@@ -82,7 +81,7 @@ static void print_option_help(FILE *out, const struct mote_option *option)
     } else {
         fprintf(out, "  %s %s   (or %s)\n", flag, value_name(option), option->name);
     }
-    print_wrapped(out, option->help, 6);
+    mote_options_print_wrapped(out, option->help, 6);
     if (option->standard != NULL) {
         fprintf(out, "      Default: %s\n", option->standard);
     }
@@ -102,6 +101,18 @@ void mote_options_print_help(FILE *out, uint32_t groups)
                 titled = true;
             }
             print_option_help(out, option);
+        }
+    }
+}
+
+void mote_options_print_names(FILE *out, uint32_t groups)
+{
+    const struct mote_option *option;
+    const char *comma = "";
+    for (size_t i = 0; (option = mote_options_describe(i)) != NULL; i++) {
+        if (option->kind != MOTE_OPTION_UNBUILT && (groups & 1u << option->group) != 0) {
+            fprintf(out, "%s `%s`", comma, option->name);
+            comma = ",";
         }
     }
 }

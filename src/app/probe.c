@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "app/exit_code.h"
+#include "app/user_print.h"
 #include "auth/v1/auth.mote.h"
 #include "base/clock.h"
 #include "grpc/health/v1/health.mote.h"
@@ -79,27 +80,12 @@ static bool ask_login(struct probe *probe, const char *username, const char *pas
     return true;
 }
 
-static const char *role_name(user_v1_Role role)
-{
-    switch (role) {
-    case user_v1_Role_ROLE_UNSPECIFIED:
-        return "ROLE_UNSPECIFIED";
-    case user_v1_Role_ROLE_USER:
-        return "ROLE_USER";
-    case user_v1_Role_ROLE_ADMIN:
-        return "ROLE_ADMIN";
-    case user_v1_Role_ROLE_SERVICE:
-        return "ROLE_SERVICE";
-    }
-    return "an unknown role";
-}
-
 static void print_user(const user_v1_User *user)
 {
     char time[MOTE_TIME_TEXT_SIZE];
     printf("  id: %s\n  username: %s\n  roles:", user->id, user->username);
     for (pb_size_t i = 0; i < user->roles_count; i++) {
-        printf(" %s", role_name(user->roles[i]));
+        printf(" %s", mote_user_print_role(user->roles[i]));
     }
     printf("\n");
     if (user->has_create_time &&
@@ -136,7 +122,7 @@ static bool ask_all(struct probe *probe, const char *username, const char *passw
     return ok;
 }
 
-static int run(struct probe *probe, const char *username, const char *password)
+static int ask_server(struct probe *probe, const char *username, const char *password)
 {
     char problem[MOTE_DIAL_TEXT_MAX];
     if (mote_dial_open(&probe->dial, probe->address, probe->timeout_ns, problem) != 0) {
@@ -160,29 +146,26 @@ static bool read_password(const char *path, char password[MOTE_PASSWORD_MAX + 2]
     return length >= 0;
 }
 
-int mote_command_probe(size_t count, char **arguments)
+enum { FLAG_ADDR, FLAG_USERNAME, FLAG_PASSWORD_FILE, FLAG_TIMEOUT };
+
+static const struct mote_command_flag flags[] = {
+    [FLAG_ADDR] = {"--addr", "ADDRESS", NULL, MOTE_COMMAND_ADDR_MEANING},
+    [FLAG_USERNAME] = {"--username", "NAME", NULL, "whom to log in; without it, only health is asked for"},
+    [FLAG_PASSWORD_FILE] = {"--password-file", "FILE", NULL,
+                            "where the password is; one line end behind it is dropped"},
+    [FLAG_TIMEOUT] = {"--timeout", "DURATION", "10s", "for connecting and for each answer"},
+};
+
+static int run(const struct mote_command_call *call)
 {
     char standard[MOTE_COMMAND_ADDRESS_MAX];
     char password[MOTE_PASSWORD_MAX + 2] = "";
-    struct probe probe = {.address = standard};
-    const char *username = NULL;
-    const char *path = NULL;
-    const char *timeout = "10s";
-    const struct mote_command_flag flags[] = {
-        {"--addr", &probe.address, NULL, "the server; default: the first address of LISTEN, or 127.0.0.1:50051"},
-        {"--username", &username, NULL, "whom to log in; without it, only health is asked for"},
-        {"--password-file", &path, NULL, "where the password is; one line end behind it is dropped"},
-        {"--timeout", &timeout, NULL, "for connecting and for each answer; default: 10s"},
-    };
-    if (mote_command_wants_help(count, arguments)) {
-        puts("mote probe: health, Login and GetUser of a running server; exit code 0 when all answered OK, otherwise "
-             "1\n");
-        mote_command_print_flags(flags, sizeof flags / sizeof flags[0]);
-        return MOTE_EXIT_OK;
-    }
+    const char *username = call->values[FLAG_USERNAME];
+    const char *path = call->values[FLAG_PASSWORD_FILE];
+    struct probe probe = {.address = call->values[FLAG_ADDR]};
     mote_command_default_address(standard);
-    if (!mote_command_parse_flags(count, arguments, flags, sizeof flags / sizeof flags[0]) ||
-        !mote_command_parse_timeout(&probe.timeout_ns, timeout)) {
+    probe.address = probe.address != NULL ? probe.address : standard;
+    if (!mote_command_parse_duration(&probe.timeout_ns, "--timeout", call->values[FLAG_TIMEOUT])) {
         return MOTE_EXIT_USAGE;
     }
     if ((username != NULL) != (path != NULL)) {
@@ -192,7 +175,16 @@ int mote_command_probe(size_t count, char **arguments)
     if (path != NULL && !read_password(path, password)) {
         return MOTE_EXIT_NO_INPUT;
     }
-    int code = run(&probe, username, password);
+    int code = ask_server(&probe, username, password);
     mote_secret_wipe(password, sizeof password);
     return code;
 }
+
+const struct mote_command mote_command_probe = {
+    .name = "probe",
+    .meaning = "shows that a server answers: health, a login, who that is",
+    .details = "Health, Login and GetUser of a running server; exit code 0 when all answered OK, otherwise 1.",
+    .flags = flags,
+    .flag_count = sizeof flags / sizeof flags[0],
+    .run = run,
+};

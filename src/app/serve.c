@@ -438,7 +438,7 @@ static int shut_down(struct process *process, int number)
 /* --- all of it -----------------------------------------------------------------------------------------------------
  */
 
-static int run(struct process *process)
+static int serve(struct process *process)
 {
     int code = open_store(process);
     if (code == 0) {
@@ -464,16 +464,11 @@ static void dispose(struct process *process)
     mote_options_dispose(&process->options);
 }
 
-int mote_command_serve(size_t count, char **arguments)
+static int run(const struct mote_command_call *call)
 {
     static struct process process;
     struct mote_machine machine;
-    if (mote_command_wants_help(count, arguments)) {
-        puts("mote serve: the server\n\nOptions, by flag or environment variable:");
-        mote_options_print_help(stdout, MOTE_OPTION_ALL_GROUPS);
-        return MOTE_EXIT_OK;
-    }
-    int code = mote_command_load_options(&process.options, MOTE_OPTION_ALL_GROUPS, count, arguments);
+    int code = mote_command_load_options(&process.options, call);
     if (code == MOTE_EXIT_OK) {
         forbid_core_files();
         block_signals(&process);
@@ -484,8 +479,13 @@ int mote_command_serve(size_t count, char **arguments)
     if (code == MOTE_EXIT_OK) {
         process.log = mote_log_sink_log(process.sink);
         warn(&process);
-        code = run(&process);
+        code = serve(&process);
     }
     dispose(&process);
     return code;
 }
+
+const struct mote_command mote_command_serve = {.name = "serve",
+                                                .meaning = "runs the server (also without a command)",
+                                                .groups = MOTE_OPTION_ALL_GROUPS,
+                                                .run = run};

@@ -24,11 +24,12 @@ const char *mote_command_version_text(void)
                         ", sqlite " MOTE_VERSION_SQLITE ")";
 }
 
-int mote_command_version(size_t count, char **arguments)
+static int run(const struct mote_command_call *call)
 {
-    if (!mote_command_parse_flags(count, arguments, NULL, 0)) {
-        return MOTE_EXIT_USAGE;
-    }
+    (void)call;
     printf("mote %s\n", mote_command_version_text());
     return MOTE_EXIT_OK;
 }
+
+const struct mote_command mote_command_version = {
+    .name = "version", .meaning = "prints the versions of mote and of its libraries", .run = run};

@@ -59,11 +59,12 @@ def test_usage(mote, arguments, code):
     assert (result.stdout if code == 0 else result.stderr).strip()
 
 
-def test_the_configuration_page_is_what_the_table_says(mote):
+@pytest.mark.parametrize("command, page", [("config", "configuration.md"), ("help", "commands.md")])
+def test_a_page_is_what_the_table_says(mote, command, page):
     from conftest import ROOT
 
-    page = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
-    assert mote.run("config", "--reference").stdout == page
+    text = (ROOT / "docs/reference" / page).read_text(encoding="utf-8")
+    assert mote.run(command, "--reference").stdout == text
 
 
 def test_secret_from_a_file_and_its_mode(mote, tmp_path):
