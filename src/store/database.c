@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,85 +23,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/copy.h"
+#include "store/problem.h"
 #include "store/schema.h"
 
-#define SUFFIX_MAX    8u   /* of "-journal" and the other files beside the database */
-#define SHOWN_MAX     120u /* bytes of a path in a problem: its end tells more than its beginning */
 #define PAGE_SIZE_MIN 512
 #define PID_MAX       24u
 
-/* --- telling --------------------------------------------------------------------------------------------------- */
-
-static const char *shown(const char *path)
-{
-    size_t length = strlen(path);
-    return length > SHOWN_MAX ? path + (length - SHOWN_MAX) : path;
-}
-
-/* One line: control characters of a path do not get through. */
-static int MOTE_PRINTF(3, 4) tell(char problem[MOTE_STORE_PROBLEM_MAX], int error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(problem, MOTE_STORE_PROBLEM_MAX, format, arguments);
-    va_end(arguments);
-    for (char *c = problem; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
-            *c = '?';
-        }
-    }
-    return error;
-}
-
-/* For a system call on the folder or a file in it. */
-static int tell_system(char *problem, int number, const char *what, const char *path)
-{
-    switch (number) {
-    case ENOENT:
-    case ENOTDIR:
-        return tell(problem, MOTE_ENOTFOUND, "sqlite: the folder of %s does not exist: create it", shown(path));
-    case EACCES:
-    case EPERM:
-        return tell(problem, MOTE_EACCESS,
-                    "sqlite: cannot %s %s: permission denied; the folder and its files must be "
-                    "writable for this user",
-                    what, shown(path));
-    case EROFS:
-        return tell(problem, MOTE_EREADONLY, "sqlite: cannot %s %s: the file system is read-only", what, shown(path));
-    case ENOSPC:
-    case EDQUOT:
-        return tell(problem, MOTE_EFULL, "sqlite: cannot %s %s: no space left: free some", what, shown(path));
-    default:
-        return tell(problem, MOTE_EIO, "sqlite: cannot %s %s: %s", what, shown(path), strerror(number));
-    }
-}
-
-/* For an error that a connection reported. */
-static int tell_error(char *problem, int error, const char *what, const struct mote_database *database)
-{
-    const char *path = shown(database->path);
-    switch (error) {
-    case MOTE_ECORRUPT:
-        return tell(problem, error, "sqlite: %s is damaged or no database: restore it from a backup", path);
-    case MOTE_EBUSY:
-        return tell(problem, error, "sqlite: %s is in use by another program: close that first", path);
-    case MOTE_EFULL:
-        return tell(problem, error, "sqlite: cannot %s %s: no space left: free some", what, path);
-    case MOTE_EACCESS:
-        return tell(problem, error, "sqlite: cannot %s %s: permission denied", what, path);
-    case MOTE_EREADONLY:
-        return tell(problem, error, "sqlite: cannot %s %s: it is read-only", what, path);
-    default:
-        return tell(problem, error, "sqlite: cannot %s %s: %s", what, path, mote_error_text(error));
-    }
-}
-
 /* --- names ----------------------------------------------------------------------------------------------------- */
 
-static void path_with(char out[PATH_MAX], const struct mote_database *database, const char *suffix)
+void mote_database_beside(char out[PATH_MAX], const struct mote_database *database, const char *suffix)
 {
     /* resolve() has left room for the suffix. */
-    (void)snprintf(out, PATH_MAX, "%.*s%s", (int)(PATH_MAX - SUFFIX_MAX - 1), database->path, suffix);
+    (void)snprintf(out, PATH_MAX, "%.*s%s", (int)(PATH_MAX - MOTE_DATABASE_SUFFIX_MAX - 1), database->path, suffix);
 }
 
 /* An existing file by its real name; a new one in its folder's real name. */
@@ -111,28 +44,30 @@ static int resolve(struct mote_database *database, const char *path, char *probl
     char folder_of[PATH_MAX];
     char name_of[PATH_MAX];
     char folder[PATH_MAX];
-    if (strlen(path) + SUFFIX_MAX >= PATH_MAX) {
-        return tell(problem, MOTE_EINVAL, "sqlite: the path is too long (%u bytes at most)", PATH_MAX - SUFFIX_MAX - 1);
+    if (strlen(path) + MOTE_DATABASE_SUFFIX_MAX >= PATH_MAX) {
+        return mote_problem_tell(problem, MOTE_EINVAL, "sqlite: the path is too long (%u bytes at most)",
+                                 PATH_MAX - MOTE_DATABASE_SUFFIX_MAX - 1);
     }
     if (realpath(path, database->path) == NULL) {
         if (errno != ENOENT) {
-            return tell_system(problem, errno, "open", path);
+            return mote_problem_of_system(problem, errno, "open", path);
         }
         (void)snprintf(folder_of, sizeof folder_of, "%s", path);
         (void)snprintf(name_of, sizeof name_of, "%s", path);
         const char *name = basename(name_of);
         if (realpath(dirname(folder_of), folder) == NULL) {
-            return tell_system(problem, errno, "open", path);
+            return mote_problem_of_system(problem, errno, "open", path);
         }
         const char *separator = strcmp(folder, "/") == 0 ? "" : "/";
         if (strlen(folder) + strlen(name) + 1 >= sizeof database->path) {
-            return tell(problem, MOTE_EINVAL, "sqlite: the path is too long");
+            return mote_problem_tell(problem, MOTE_EINVAL, "sqlite: the path is too long");
         }
         memcpy(database->path, folder, strlen(folder) + 1);
         strcat(strcat(database->path, separator), name);
     }
-    if (strlen(database->path) + SUFFIX_MAX >= PATH_MAX) {
-        return tell(problem, MOTE_EINVAL, "sqlite: the path is too long (%u bytes at most)", PATH_MAX - SUFFIX_MAX - 1);
+    if (strlen(database->path) + MOTE_DATABASE_SUFFIX_MAX >= PATH_MAX) {
+        return mote_problem_tell(problem, MOTE_EINVAL, "sqlite: the path is too long (%u bytes at most)",
+                                 PATH_MAX - MOTE_DATABASE_SUFFIX_MAX - 1);
     }
     return 0;
 }
@@ -149,7 +84,7 @@ static int resolve_temporary(struct mote_database *database, char *problem)
             return 0;
         }
     }
-    return tell_system(problem, errno, "make a temporary folder for", "memory:");
+    return mote_problem_of_system(problem, errno, "make a temporary folder for", "memory:");
 }
 
 /* --- lock ------------------------------------------------------------------------------------------------------ */
@@ -160,22 +95,24 @@ static int tell_locked(int lock, const struct mote_database *database, char *pro
     ssize_t length = pread(lock, pid, sizeof pid - 1, 0);
     pid[length > 0 ? strspn(pid, "0123456789") : 0] = '\0';
     if (pid[0] == '\0') {
-        return tell(problem, MOTE_EBUSY, "sqlite: %s is locked by another mote", shown(database->path));
+        return mote_problem_tell(problem, MOTE_EBUSY, "sqlite: %s is locked by another mote",
+                                 mote_problem_shown(database->path));
     }
-    return tell(problem, MOTE_EBUSY, "sqlite: %s is locked by another mote (pid %s)", shown(database->path), pid);
+    return mote_problem_tell(problem, MOTE_EBUSY, "sqlite: %s is locked by another mote (pid %s)",
+                             mote_problem_shown(database->path), pid);
 }
 
-static int take_lock(struct mote_database *database, char *problem)
+int mote_database_lock(struct mote_database *database, char problem[MOTE_STORE_PROBLEM_MAX])
 {
     char path[PATH_MAX];
-    path_with(path, database, ".lock");
+    mote_database_beside(path, database, ".lock");
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0) {
-        return tell_system(problem, errno, "open", path);
+        return mote_problem_of_system(problem, errno, "open", path);
     }
     if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        int result =
-            errno == EWOULDBLOCK ? tell_locked(lock, database, problem) : tell_system(problem, errno, "lock", path);
+        int result = errno == EWOULDBLOCK ? tell_locked(lock, database, problem)
+                                          : mote_problem_of_system(problem, errno, "lock", path);
         close(lock);
         return result;
     }
@@ -191,7 +128,7 @@ static int take_lock(struct mote_database *database, char *problem)
 
 /* --- birth ----------------------------------------------------------------------------------------------------- */
 
-static int sync_path(const char *path, int flags)
+int mote_database_sync(const char *path, int flags)
 {
     int descriptor = open(path, flags | O_CLOEXEC);
     if (descriptor < 0) {
@@ -227,29 +164,29 @@ static int make_new(struct mote_database *database, char *problem)
 {
     char fresh[PATH_MAX];
     char folder[PATH_MAX];
-    path_with(fresh, database, ".new");
+    mote_database_beside(fresh, database, ".new");
     (void)unlink(fresh); /* of a process that was killed right here; the lock is ours */
     int descriptor = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0) {
-        return tell_system(problem, errno, "create", fresh);
+        return mote_problem_of_system(problem, errno, "create", fresh);
     }
     close(descriptor);
     int result = fill_new(fresh);
     if (result != 0) {
         (void)unlink(fresh);
-        return tell_error(problem, result, "create", database);
+        return mote_problem_of_database(problem, result, "create", database->path);
     }
     (void)snprintf(folder, sizeof folder, "%s", database->path);
-    int number = sync_path(fresh, O_RDWR);
+    int number = mote_database_sync(fresh, O_RDWR);
     if (number == 0 && rename(fresh, database->path) != 0) {
         number = errno;
     }
     if (number == 0) {
-        number = sync_path(dirname(folder), O_RDONLY | O_DIRECTORY);
+        number = mote_database_sync(dirname(folder), O_RDONLY | O_DIRECTORY);
     }
     if (number != 0) {
         (void)unlink(fresh);
-        return tell_system(problem, number, "create", database->path);
+        return mote_problem_of_system(problem, number, "create", database->path);
     }
     database->is_new = true;
     return 0;
@@ -261,12 +198,12 @@ static int check_orphan(const struct mote_database *database, const char *suffix
 {
     char path[PATH_MAX];
     struct stat status;
-    path_with(path, database, suffix);
+    mote_database_beside(path, database, suffix);
     if (lstat(path, &status) == 0 && status.st_size > 0) {
-        return tell(problem, MOTE_ECORRUPT,
-                    "sqlite: %s is missing but its %s is there: restore both from a backup, or "
-                    "remove that",
-                    shown(database->path), suffix);
+        return mote_problem_tell(problem, MOTE_ECORRUPT,
+                                 "sqlite: %s is missing but its %s is there: restore both from a backup, or "
+                                 "remove that",
+                                 mote_problem_shown(database->path), suffix);
     }
     return 0;
 }
@@ -285,7 +222,7 @@ static int look_at_file(struct mote_database *database, struct mote_log *log, ch
     struct stat status;
     if (stat(database->path, &status) != 0) {
         if (errno != ENOENT) {
-            return tell_system(problem, errno, "open", database->path);
+            return mote_problem_of_system(problem, errno, "open", database->path);
         }
         int result = check_orphan(database, "-wal", problem);
         if (result == 0) {
@@ -294,25 +231,26 @@ static int look_at_file(struct mote_database *database, struct mote_log *log, ch
         return result == 0 ? make_new(database, problem) : result;
     }
     if (!S_ISREG(status.st_mode)) {
-        return tell(problem, MOTE_ECORRUPT, "sqlite: %s is not a regular file", shown(database->path));
+        return mote_problem_tell(problem, MOTE_ECORRUPT, "sqlite: %s is not a regular file",
+                                 mote_problem_shown(database->path));
     }
     if (status.st_size == 0) {
-        return tell(problem, MOTE_ECORRUPT,
-                    "sqlite: %s is empty, which a store never is: restore it from a backup, or "
-                    "remove it to begin a new one",
-                    shown(database->path));
+        return mote_problem_tell(problem, MOTE_ECORRUPT,
+                                 "sqlite: %s is empty, which a store never is: restore it from a backup, or "
+                                 "remove it to begin a new one",
+                                 mote_problem_shown(database->path));
     }
     if (status.st_size < PAGE_SIZE_MIN) { /* SQLite would take it for an empty database */
-        return tell_error(problem, MOTE_ECORRUPT, "read", database);
+        return mote_problem_of_database(problem, MOTE_ECORRUPT, "read", database->path);
     }
     if (access(database->path, R_OK | W_OK) != 0) {
-        return tell_system(problem, errno, "write", database->path);
+        return mote_problem_of_system(problem, errno, "write", database->path);
     }
     warn_of_mode(database, &status, log);
     return 0;
 }
 
-static int check_version(const struct mote_database *database, sqlite3 *db, int64_t *version, char *problem)
+int mote_database_check_version(const char *path, sqlite3 *db, int64_t *version, char problem[MOTE_STORE_PROBLEM_MAX])
 {
     int64_t application = 0;
     int result = mote_sqlite_query_int(db, "PRAGMA application_id", &application);
@@ -320,18 +258,19 @@ static int check_version(const struct mote_database *database, sqlite3 *db, int6
         result = mote_sqlite_query_int(db, "PRAGMA user_version", version);
     }
     if (result != 0) {
-        return tell_error(problem, result, "read", database);
+        return mote_problem_of_database(problem, result, "read", path);
     }
     if (application != MOTE_SCHEMA_APPLICATION_ID) {
-        return tell(problem, MOTE_ECORRUPT, "sqlite: %s is a database of another program", shown(database->path));
+        return mote_problem_tell(problem, MOTE_ECORRUPT, "sqlite: %s is a database of another program",
+                                 mote_problem_shown(path));
     }
     if (*version > MOTE_SCHEMA_VERSION) {
-        return tell(problem, MOTE_EVERSION,
-                    "sqlite: %s has schema version %lld, this mote knows %d: use the newer mote", shown(database->path),
-                    (long long)*version, MOTE_SCHEMA_VERSION);
+        return mote_problem_tell(problem, MOTE_EVERSION,
+                                 "sqlite: %s has schema version %lld, this mote knows %d: use the newer mote",
+                                 mote_problem_shown(path), (long long)*version, MOTE_SCHEMA_VERSION);
     }
     if (*version < 0) {
-        return tell_error(problem, MOTE_ECORRUPT, "read", database);
+        return mote_problem_of_database(problem, MOTE_ECORRUPT, "read", path);
     }
     return 0;
 }
@@ -354,14 +293,37 @@ static int set_wal(sqlite3 *db)
     return error;
 }
 
-static int open_writer(struct mote_database *database, struct mote_sqlite *writer, char *problem)
+/* What a migration cannot undo: the store as it was stays beside it, for the mote that it was made by. */
+static int keep_before_migration(const struct mote_database *database, sqlite3 *db, struct mote_log *log, char *problem)
+{
+    char fresh[PATH_MAX];
+    char kept[PATH_MAX];
+    char suffix[MOTE_DATABASE_SUFFIX_MAX];
+    (void)snprintf(suffix, sizeof suffix, ".before-v%d", MOTE_SCHEMA_VERSION);
+    mote_database_beside(kept, database, suffix);
+    mote_database_beside(fresh, database, ".copy");
+    int result = mote_copy_write(db, fresh, NULL, problem);
+    if (result == 0) {
+        result = mote_copy_publish(fresh, kept, true, problem);
+    }
+    if (result == 0) {
+        mote_log(log, MOTE_LOG_INFO, "store", "store.migrating", "the store is kept as it was, and brought up to date",
+                 mote_log_text("kept", kept), mote_log_int("version", MOTE_SCHEMA_VERSION));
+    }
+    return result;
+}
+
+static int open_writer(struct mote_database *database, struct mote_sqlite *writer, struct mote_log *log, char *problem)
 {
     int64_t version = 0;
     int result = mote_sqlite_open(writer, database->path, MOTE_STATEMENT_OF_WRITER);
     if (result != 0) {
-        return tell_error(problem, result, "open", database);
+        return mote_problem_of_database(problem, result, "open", database->path);
     }
-    result = check_version(database, writer->db, &version, problem);
+    result = mote_database_check_version(database->path, writer->db, &version, problem);
+    if (result == 0 && version > 0 && version < MOTE_SCHEMA_VERSION) {
+        result = keep_before_migration(database, writer->db, log, problem);
+    }
     if (result != 0) {
         return result;
     }
@@ -374,35 +336,39 @@ static int open_writer(struct mote_database *database, struct mote_sqlite *write
     if (result == 0) {
         result = mote_sqlite_prepare(writer, MOTE_STATEMENT_OF_WRITER);
     }
-    return result == 0 ? 0 : tell_error(problem, result, "open", database);
+    return result == 0 ? 0 : mote_problem_of_database(problem, result, "open", database->path);
 }
 
 /* --- all ------------------------------------------------------------------------------------------------------- */
 
-int mote_database_open(struct mote_database *database, struct mote_sqlite *writer, const char *url,
-                       struct mote_log *log, char problem[MOTE_STORE_PROBLEM_MAX])
+int mote_database_find(struct mote_database *database, const char *url, char problem[MOTE_STORE_PROBLEM_MAX])
 {
     static const char scheme[] = "sqlite:";
     *database = (struct mote_database){.lock = -1};
-    *writer = (struct mote_sqlite){.db = NULL};
     problem[0] = '\0';
-    int result = 0;
     if (strcmp(url, "memory:") == 0) {
-        result = resolve_temporary(database, problem);
-    } else if (strncmp(url, scheme, sizeof scheme - 1) == 0 && url[sizeof scheme - 1] != '\0') {
-        result = resolve(database, url + sizeof scheme - 1, problem);
-    } else {
-        /* Not shown: a URL may hold a password. */
-        result = tell(problem, MOTE_EINVAL, "store: the URL must be sqlite:PATH or memory:");
+        return resolve_temporary(database, problem);
     }
+    if (strncmp(url, scheme, sizeof scheme - 1) == 0 && url[sizeof scheme - 1] != '\0') {
+        return resolve(database, url + sizeof scheme - 1, problem);
+    }
+    /* Not shown: a URL may hold a password. */
+    return mote_problem_tell(problem, MOTE_EINVAL, "store: the URL must be sqlite:PATH or memory:");
+}
+
+int mote_database_open(struct mote_database *database, struct mote_sqlite *writer, const char *url,
+                       struct mote_log *log, char problem[MOTE_STORE_PROBLEM_MAX])
+{
+    *writer = (struct mote_sqlite){.db = NULL};
+    int result = mote_database_find(database, url, problem);
     if (result == 0) {
-        result = take_lock(database, problem);
+        result = mote_database_lock(database, problem);
     }
     if (result == 0) {
         result = look_at_file(database, log, problem);
     }
     if (result == 0) {
-        result = open_writer(database, writer, problem);
+        result = open_writer(database, writer, log, problem);
     }
     if (result != 0) {
         mote_sqlite_close(writer);
@@ -417,7 +383,7 @@ void mote_database_close(struct mote_database *database)
     char path[PATH_MAX];
     if (database->is_temporary) {
         for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-            path_with(path, database, suffixes[i]);
+            mote_database_beside(path, database, suffixes[i]);
             (void)unlink(path);
         }
         (void)snprintf(path, sizeof path, "%s", database->path);

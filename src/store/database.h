@@ -10,6 +10,8 @@
 
 #include "store/sqlite.h"
 
+#define MOTE_DATABASE_SUFFIX_MAX 48u /* of the names of the files beside the database */
+
 struct mote_database {
     char path[PATH_MAX]; /* absolute, links resolved */
     int lock;            /* descriptor of the lock file; -1: none */
@@ -26,5 +28,20 @@ void mote_database_close(struct mote_database *database);
 
 /* The size of the file in bytes; 0 when it cannot be known. */
 int64_t mote_database_size(const struct mote_database *database);
+
+/* --- the steps of opening, for what works on the file without a server ------------------------------------------- */
+
+/* Only finds the path; `memory:` makes a folder. MOTE_EINVAL, or what is wrong with the folder. */
+MOTE_MUST_CHECK int mote_database_find(struct mote_database *database, const char *url,
+                                       char problem[MOTE_STORE_PROBLEM_MAX]);
+/* MOTE_EBUSY when another process holds the lock. mote_database_close gives it back. */
+MOTE_MUST_CHECK int mote_database_lock(struct mote_database *database, char problem[MOTE_STORE_PROBLEM_MAX]);
+/* Refuses a database of another program or of a newer version. `path` is for the problem. */
+MOTE_MUST_CHECK int mote_database_check_version(const char *path, sqlite3 *db, int64_t *version,
+                                                char problem[MOTE_STORE_PROBLEM_MAX]);
+/* The path with a suffix of at most MOTE_DATABASE_SUFFIX_MAX bytes. */
+void mote_database_beside(char out[PATH_MAX], const struct mote_database *database, const char *suffix);
+/* fsync of a file (flags O_RDWR) or a folder (O_RDONLY | O_DIRECTORY). 0 or errno. */
+MOTE_MUST_CHECK int mote_database_sync(const char *path, int flags);
 
 #endif

@@ -115,13 +115,12 @@ static int configure(sqlite3 *db, enum mote_statement_role role)
                         NULL, NULL, NULL);
 }
 
-int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_statement_role role)
+static int open_with(struct mote_sqlite *sqlite, const char *path, enum mote_statement_role role, int access)
 {
     *sqlite = (struct mote_sqlite){.db = NULL};
     errno = 0;
-    int code = sqlite3_open_v2(
-        path, &sqlite->db,
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
+    int code = sqlite3_open_v2(path, &sqlite->db,
+                               access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
     if (code == SQLITE_OK) {
         code = configure(sqlite->db, role);
     }
@@ -131,6 +130,16 @@ int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_sta
         return error;
     }
     return 0;
+}
+
+int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_statement_role role)
+{
+    return open_with(sqlite, path, role, SQLITE_OPEN_READWRITE);
+}
+
+int mote_sqlite_open_for_looking(struct mote_sqlite *sqlite, const char *path)
+{
+    return open_with(sqlite, path, MOTE_STATEMENT_OF_READER, SQLITE_OPEN_READONLY);
 }
 
 int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role role)

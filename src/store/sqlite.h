@@ -21,6 +21,9 @@ void mote_sqlite_set_up(void);
 
 /* Opens an existing file at an absolute path and sets what every connection of mote has. */
 MOTE_MUST_CHECK int mote_sqlite_open(struct mote_sqlite *sqlite, const char *path, enum mote_statement_role role);
+/* The same for looking only, beside a server too: it neither writes nor checkpoints. A log that a killed server left is
+ * read. */
+MOTE_MUST_CHECK int mote_sqlite_open_for_looking(struct mote_sqlite *sqlite, const char *path);
 /* Prepares the statements of the role. MOTE_ECORRUPT when the tables are not what they should be. */
 MOTE_MUST_CHECK int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role role);
 /* Fine on a zeroed struct and twice. */
