@@ -277,6 +277,110 @@ def h2_raw():
     yield "client_pushed", h2_input(frame(4, 0, 0) + frame(5, 4, 1, b"\0\0\0\x02\x82\x86\x84\x41\x01a"), 1)
 
 
+def varint(number):
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number, wire, value=b""):
+    """A field of a message; with its length where the wire type has one."""
+    return varint(number << 3 | wire) + (varint(len(value)) if wire == 2 else b"") + value
+
+
+class Schema:
+    """The services' .proto files and their .options, read as lines: enough for these files, and not nanopb's reading."""
+
+    def __init__(self, root):
+        self.messages, self.requests, self.bounds = {"google.protobuf.FieldMask": [("paths", 1, "string", True)]}, {}, {}
+        self.enums = set()
+        for name in ("user", "auth"):
+            package = f"{name}.v1"
+            self.read(package, (root / f"proto/{name}/v1/{name}.proto").read_text())
+        for path in root.glob("proto/**/*.options"):
+            for full, options in re.findall(r"^([\w.]+)\s+(.*)", path.read_text(), re.M):
+                for kind, bound in re.findall(r"max_(size|count):(\d+)", options):
+                    self.bounds.setdefault(full, {})[kind] = int(bound) - (kind == "size")
+
+    def read(self, package, text):
+        text = re.sub(r"//.*", "", text)
+        for name, body in re.findall(r"^message (\w+) \{(\}|.*?^\})", text, re.M | re.S):
+            fields = re.findall(r"(repeated )?([\w.]+) (\w+) = (\d+);", body)
+            self.messages[f"{package}.{name}"] = [
+                (field_name, int(number), self.full(package, kind), bool(repeated)) for repeated, kind, field_name, number in fields]
+        self.enums.update(f"{package}.{name}" for name in re.findall(r"^enum (\w+)", text, re.M))
+        for method, request in re.findall(r"rpc (\w+)\((?:stream )?([\w.]+)\)", text):
+            self.requests[method] = self.full(package, request)
+
+    @staticmethod
+    def full(package, kind):
+        return kind if "." in kind or not kind[0].isupper() else f"{package}.{kind}"
+
+    def values(self, full, kind, repeated):
+        """(name, wire type, value) to stand in a field."""
+        bounds = self.bounds.get(full, {})
+        if kind == "string":
+            size = bounds["size"]
+            values = {"empty": b"", "usual": b"abc", "max": b"m" * size, "over": b"m" * (size + 1), "nul": b"ab\0cd",
+                      "nul_last": b"ab\0", "bad": b"\xc3(", "surrogate": b"\xed\xa0\x80", "cut": b"a\xe2\x82",
+                      "wide": "\u263a\U0001f608".encode(), "cut_at_max": b"m" * (size - 1) + b"\xc3"}
+            yield from ((name, 2, value) for name, value in values.items())
+            yield "as_number", 0, varint(5)
+        elif kind in self.messages:
+            for name, value in self.bodies(kind):
+                yield name, 2, value
+        else:
+            for name, value in {"zero": 0, "one": 1, "three": 3, "unknown": 77, "negative": 2**64 - 1, "wide": 2**40,
+                                "most": 2**31 - 1}.items():
+                yield name, 0, varint(value)
+            yield "long", 0, b"\x81" + b"\x80" * 8 + b"\0"
+            yield "too_long", 0, b"\x80" * 10 + b"\1"
+            yield "as_text", 2, b"\1"
+            yield "as_fixed32", 5, b"\1\0\0\0"
+            yield "as_fixed64", 1, b"\1" + b"\0" * 7
+
+    def bodies(self, message):
+        """(name, bytes) of that message: every field with every value, and what is in no field."""
+        yield "empty", b""
+        whole = b""
+        for name, number, kind, repeated in self.messages.get(message, ()):
+            full = f"{message}.{name}"
+            usual = field(number, *((0, b"\1") if kind != "string" and kind not in self.messages else (2, b"")))
+            for value_name, wire, value in self.values(full, kind, repeated):
+                yield f"{name}_{value_name}", field(number, wire, value)
+            yield f"{name}_twice", usual * 2
+            yield f"{name}_group", field(number, 3) + field(number, 4)
+            yield f"{name}_cut", usual[:-1]
+            if repeated:
+                count = self.bounds[full]["count"]
+                for more in (0, 1, 2):
+                    yield f"{name}_{count + more}", usual * (count + more)
+                    if kind != "string":
+                        yield f"{name}_packed_{count + more}", field(number, 2, b"\1" * (count + more))
+                yield f"{name}_bad_in_the_middle", usual + field(number, 2, b"\xff") + usual
+            whole += usual
+        yield "whole", whole
+        yield "whole_twice", whole + whole
+        for name, value in {"unknown": field(900, 2, b"x" * 40), "unknown_number": field(2**29 - 1, 0, b"\1"),
+                            "number_0": b"\0\1", "number_too_large": varint(2**32) + b"\1", "wire_3": field(900, 3),
+                            "wire_6": field(900, 6), "wire_7": field(900, 7), "cut_length": b"\xfa\x01\x05ab",
+                            "wrapped_length": b"\x0a" + varint(2**64 - 1), "cut_tag": b"\x80"}.items():
+            yield name, value
+            yield f"{name}_behind", whole + value
+
+
+@target
+def request():
+    root = pathlib.Path(__file__).parent.parent
+    schema = Schema(root)
+    table = re.findall(r"(?:USER|AUTH)_METHOD\((\w+)\)", (root / "fuzz/fuzz_request.c").read_text().split("methods[] = {")[1])
+    for index, method in enumerate(table):
+        for name, body in schema.bodies(schema.requests[method]):
+            yield f"{method}_{name}", bytes([index]) + body
+
+
 def main():
     if len(sys.argv) == 1:
         print("\n".join(sorted(TARGETS)))

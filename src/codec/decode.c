@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The walk, then nanopb. The walk has already refused what is over a bound, so that nanopb's own errors mean bytes
- * which are no protobuf of this type; its three texts for too large values are kept as a second line, without a name.
+ * which are no protobuf of this type. Its three texts for too large values are left for a message that comes in parts,
+ * which are merged: each within its bounds, not so together. The name of the whole stands for the field's then.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include <pb_decode.h>
 
 #include "codec/walk.h"
+
+#define PARTS_OVER_BOUND "must keep its bounds when its parts are put together"
 
 static int error_of(const pb_istream_t *stream)
 {
@@ -35,6 +39,11 @@ int mote_codec_decode(const struct mote_message_type *type, struct mote_slice in
     /* Zero is every default: protoc-gen-mote refuses others. So nanopb need not visit each field to set it. */
     if (!pb_decode_ex(&stream, type->descriptor, out, PB_DECODE_NOINIT)) {
         error = error_of(&stream);
+        if (error == MOTE_EFIELD && failure != NULL) {
+            failure->count = 1;
+            (void)snprintf(failure->violations[0].field, MOTE_CODEC_PATH_MAX, "%s", type->name);
+            (void)snprintf(failure->violations[0].text, sizeof(failure->violations[0].text), PARTS_OVER_BOUND);
+        }
         /* nanopb leaves counts behind that are over their arrays' ends. */
         memset(out, 0, type->size);
         return error;
