@@ -55,7 +55,8 @@
     X(signup, SIGNUP, CHOICE, "closed", "closed|open", 0, 0, ACCOUNTS,                                                 \
       "open: anyone may create an account for themselves; closed: administrators create them.")                        \
     X(password_hash, PASSWORD_HASH, TEXT, "argon2id:m=19456,t=2,p=1", NULL, 1, 128, PASSWORDS,                         \
-      "How new passwords are hashed: argon2id with memory in KiB, iterations and lanes.")                              \
+      "How passwords are hashed: argon2id with memory in KiB, iterations and lanes, or pbkdf2-sha256:i=600000 for "    \
+      "machines without that memory. Hashes of other settings still fit; a login makes them anew.")                    \
     X(password_hash_concurrency, PASSWORD_HASH_CONCURRENCY, COUNT, "1", NULL, 1, 64, PASSWORDS,                        \
       "Passwords hashed at one time; each takes the memory above. 32 more wait, further ones are refused.")            \
     X(store_url, STORE_URL, SECRET, "sqlite:mote.db", NULL, 1, 4096, STORE,                                            \

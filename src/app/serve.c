@@ -44,6 +44,7 @@ struct process {
     struct mote_store *store;
     struct mote_keyring_slot keys;
     struct mote_password_pool *passwords;
+    struct mote_throttle *throttle;
     struct mote_services services;
     struct mote_health *health;
     struct mote_server *server;
@@ -133,6 +134,9 @@ static int open_security(struct process *process)
                                        (unsigned)process->options.password_hash_concurrency, mote_random_system(),
                                        mote_clock_system());
     }
+    if (error == 0) {
+        error = mote_throttle_new(&process->throttle, mote_mem_system(), mote_random_system());
+    }
     if (error != 0) {
         return fail(process, "security.start_failed", mote_error_text(error),
                     error == MOTE_EINVAL ? MOTE_EXIT_CONFIG : MOTE_EXIT_OS);
@@ -167,6 +171,7 @@ static void fill_services(struct process *process)
         .store = process->store,
         .keys = &process->keys,
         .passwords = process->passwords,
+        .throttle = process->throttle,
         .clock = mote_clock_system(),
         .random = mote_random_system(),
         .log = process->log,
@@ -458,6 +463,7 @@ static void dispose(struct process *process)
     mote_server_free(process->server);
     mote_health_free(process->health);
     mote_password_pool_free(process->passwords);
+    mote_throttle_free(process->throttle);
     mote_keyring_slot_dispose(&process->keys);
     mote_store_close(process->store);
     mote_command_close_log(process->sink);

@@ -13,7 +13,8 @@
 
 #include "base/text.h"
 
-#define INTEGER_MAX (INT64_C(1) << 53) /* what every JSON reader holds exactly */
+#define CHANGE_REQUIRED "pwd_change"
+#define INTEGER_MAX     (INT64_C(1) << 53) /* what every JSON reader holds exactly */
 
 static const struct role_name {
     const char *name;
@@ -112,6 +113,14 @@ static bool read_epoch(struct reading *reading, const json_t *value)
     }
     reading->identity->epoch = (uint64_t)epoch;
     return true;
+}
+
+/* The one claim that may be absent, and then says no. */
+static bool read_change_required(struct reading *reading, const json_t *object)
+{
+    const json_t *value = json_object_get(object, CHANGE_REQUIRED);
+    reading->identity->password_change_required = value != NULL;
+    return value == NULL || json_is_true(value);
 }
 
 static uint32_t role_bit(const json_t *value)
@@ -213,7 +222,7 @@ static bool read_object(struct reading *reading, json_t *object)
             return false;
         }
     }
-    return true;
+    return read_change_required(reading, object);
 }
 
 /* The lifetime of a token that could have been issued under this policy. */
@@ -299,6 +308,9 @@ static json_t *build_object(const struct mote_jwt_policy *policy, const struct m
     failures |= json_object_set_new(object, "exp", json_integer(identity->expires_at));
     failures |= json_object_set_new(object, "roles", roles_value(identity->roles));
     failures |= json_object_set_new(object, "ep", json_integer((json_int_t)identity->epoch));
+    if (identity->password_change_required) {
+        failures |= json_object_set_new(object, CHANGE_REQUIRED, json_true());
+    }
     if (failures != 0) {
         json_decref(object);
         return NULL;

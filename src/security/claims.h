@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The claims of an access token as JSON (RFC 7519 §4). Reading takes a struct that only jwt.c makes, after the MAC
- * held: the JSON parser never sees bytes that anybody else wrote. All claims are required and each has one type; names
- * may not occur twice, however they are spelt. Names that are not ours may be there with a scalar value.
+ * held: the JSON parser never sees bytes that anybody else wrote. All claims are required (but `pwd_change`, which is
+ * true or absent) and each has one type; names may not occur twice, however they are spelt. Names that are not ours may
+ * be there with a scalar value.
  */
 #ifndef MOTE_SECURITY_CLAIMS_H
 #define MOTE_SECURITY_CLAIMS_H

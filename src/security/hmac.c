@@ -117,3 +117,21 @@ void mote_hmac_derive(uint8_t out[32], struct mote_slice salt, struct mote_slice
     dispose_states(&states);
     mote_secret_wipe(extracted, sizeof extracted);
 }
+
+void mote_hmac_stretch(uint8_t out[32], struct mote_slice password, struct mote_slice salt, uint32_t iterations)
+{
+    static const uint8_t first_block[4] = {0, 0, 0, 1};
+    struct states states;
+    uint8_t link[32];
+    init_states(&states, password);
+    compute(&states, salt, mote_slice(first_block, sizeof first_block), link);
+    memcpy(out, link, sizeof link);
+    for (uint32_t i = 1; i < iterations; i++) {
+        compute(&states, mote_slice(link, sizeof link), mote_slice(NULL, 0), link);
+        for (size_t k = 0; k < sizeof link; k++) {
+            out[k] ^= link[k];
+        }
+    }
+    dispose_states(&states);
+    mote_secret_wipe(link, sizeof link);
+}

@@ -25,4 +25,7 @@ void mote_hmac_compute(const struct mote_hmac *hmac, struct mote_slice data, uin
 /* The first 32 bytes of HKDF's output: a key derived from `secret` for the purpose that `info` names. */
 void mote_hmac_derive(uint8_t out[32], struct mote_slice salt, struct mote_slice secret, struct mote_slice info);
 
+/* PBKDF2 with HMAC-SHA-256 (RFC 8018 §5.2): the first block, which is all that a digest of 32 bytes needs. */
+void mote_hmac_stretch(uint8_t out[32], struct mote_slice password, struct mote_slice salt, uint32_t iterations);
+
 #endif

@@ -32,8 +32,9 @@ struct mote_identity {
     int64_t issued_at;
     int64_t not_before;
     int64_t expires_at;
-    uint32_t roles; /* of enum mote_role_bit */
-    uint64_t epoch; /* the user's token epoch when it was issued */
+    uint32_t roles;                /* of enum mote_role_bit */
+    uint64_t epoch;                /* the user's token epoch when it was issued */
+    bool password_change_required; /* it was when the token was issued; false is not written */
 };
 
 struct mote_keyring; /* security/keyring.h */

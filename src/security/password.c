@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PHC strings `$argon2id$v=19$m=…,t=…,p=…$salt$hash`, read here and not by libargon2, so that the bounds of m and t are
- * checked before any work. The memory of a hash is mapped and unmapped: malloc would keep 19 MiB after the second one,
- * because glibc raises its threshold for mapping when a mapped block is freed.
+ * PHC strings `$argon2id$v=19$m=…,t=…,p=…$salt$hash` and `$pbkdf2-sha256$i=…$salt$hash`, read here and not by
+ * libargon2, so that the bounds of m, t and i are checked before any work. The memory of a hash is mapped and unmapped:
+ * malloc would keep 19 MiB after the second one, because glibc raises its threshold for mapping when a mapped block is
+ * freed.
  */
 #include "security/password.h"
 
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "base/text.h"
+#include "security/hmac.h"
 #include "security/secret.h"
 
 #define SALT_LENGTH     16u
@@ -21,7 +23,8 @@
 #define DIGEST_MIN      16u
 #define DIGEST_MAX      64u
 #define BLOCKS_PER_LANE 8u /* RFC 9106 §3.1: m is at least 8 × p */
-#define PHC_PREFIX      "$argon2id$v=19$"
+#define ARGON2_PREFIX   "$argon2id$v=19$"
+#define PBKDF2_PREFIX   "$pbkdf2-sha256$"
 
 /* A PHC string taken apart. */
 struct phc {
@@ -55,8 +58,18 @@ static bool read_number(uint32_t *out, struct mote_slice text, char letter, uint
     return true;
 }
 
+/* "i=600000"; NULL or what is wrong. */
+static const char *read_pbkdf2(struct mote_password_settings *out, struct mote_slice text)
+{
+    *out = (struct mote_password_settings){.memory_kib = 0};
+    return read_number(&out->iterations, text, 'i', MOTE_PASSWORD_PBKDF2_MAX) &&
+                   out->iterations >= MOTE_PASSWORD_PBKDF2_MIN
+               ? NULL
+               : "i must be 1000 to 10000000";
+}
+
 /* "m=19456,t=2,p=1"; NULL or what is wrong. */
-static const char *read_settings(struct mote_password_settings *out, struct mote_slice text)
+static const char *read_argon2(struct mote_password_settings *out, struct mote_slice text)
 {
     struct mote_slice memory;
     struct mote_slice iterations;
@@ -90,20 +103,38 @@ static bool read_bytes(uint8_t *out, size_t *length, struct mote_slice text, siz
     return mote_base64_decode(out, length, text, MOTE_BASE64_UNPADDED) == 0 && *length >= minimum;
 }
 
-static bool read_phc(struct phc *out, struct mote_slice text)
+/* Takes `prefix` from the beginning of `text`. */
+static bool take(struct mote_slice *text, const char *prefix)
 {
-    static const struct mote_slice prefix = MOTE_SLICE_LITERAL(PHC_PREFIX);
-    struct mote_slice settings;
-    struct mote_slice salt;
-    if (text.length >= MOTE_PASSWORD_HASH_MAX || !mote_slice_starts_with(text, prefix)) {
+    const struct mote_slice start = mote_slice_text(prefix);
+    if (!mote_slice_starts_with(*text, start)) {
         return false;
     }
-    const struct mote_slice fields = mote_slice(text.data + prefix.length, text.length - prefix.length);
-    const struct mote_slice after_settings = cut(&settings, fields, '$');
+    *text = mote_slice(text->data + start.length, text->length - start.length);
+    return true;
+}
+
+static bool read_phc(struct phc *out, struct mote_slice text)
+{
+    struct mote_slice settings;
+    struct mote_slice salt;
+    size_t digest_min = DIGEST_MIN;
+    size_t digest_max = DIGEST_MAX;
+    const char *(*read_settings)(struct mote_password_settings *, struct mote_slice) = read_argon2;
+    if (text.length >= MOTE_PASSWORD_HASH_MAX) {
+        return false;
+    }
+    if (take(&text, PBKDF2_PREFIX)) {
+        read_settings = read_pbkdf2;
+        digest_min = digest_max = DIGEST_LENGTH;
+    } else if (!take(&text, ARGON2_PREFIX)) {
+        return false;
+    }
+    const struct mote_slice after_settings = cut(&settings, text, '$');
     const struct mote_slice digest = cut(&salt, after_settings, '$');
     return mote_slice_is_present(digest) && read_settings(&out->settings, settings) == NULL &&
            read_bytes(out->salt, &out->salt_length, salt, SALT_MIN, SALT_MAX) &&
-           read_bytes(out->digest, &out->digest_length, digest, DIGEST_MIN, DIGEST_MAX);
+           read_bytes(out->digest, &out->digest_length, digest, digest_min, digest_max);
 }
 
 static int map_memory(uint8_t **memory, size_t size)
@@ -128,6 +159,10 @@ static void unmap_memory(uint8_t *memory, size_t size)
 /* Computes a digest of phc->digest_length bytes. `password` is at most MOTE_PASSWORD_MAX bytes. */
 static int compute(uint8_t *digest, const struct phc *phc, struct mote_slice password)
 {
+    if (phc->settings.memory_kib == 0) {
+        mote_hmac_stretch(digest, password, mote_slice(phc->salt, phc->salt_length), phc->settings.iterations);
+        return 0;
+    }
     uint8_t copy[MOTE_PASSWORD_MAX];
     uint8_t salt[SALT_MAX];
     if (password.length != 0) {
@@ -160,13 +195,14 @@ static int compute(uint8_t *digest, const struct phc *phc, struct mote_slice pas
 
 int mote_password_settings_parse(struct mote_password_settings *out, struct mote_slice text, const char **problem)
 {
-    static const struct mote_slice prefix = MOTE_SLICE_LITERAL("argon2id:");
     struct mote_password_settings settings = {0};
-    *problem = "the algorithm must be argon2id, as in argon2id:m=19456,t=2,p=1";
-    if (!mote_slice_starts_with(text, prefix)) {
-        return MOTE_EINVAL;
+    if (take(&text, "argon2id:")) {
+        *problem = read_argon2(&settings, text);
+    } else if (take(&text, "pbkdf2-sha256:")) {
+        *problem = read_pbkdf2(&settings, text);
+    } else {
+        *problem = "must be like argon2id:m=19456,t=2,p=1 or pbkdf2-sha256:i=600000";
     }
-    *problem = read_settings(&settings, mote_slice(text.data + prefix.length, text.length - prefix.length));
     if (*problem != NULL) {
         return MOTE_EINVAL;
     }
@@ -177,8 +213,11 @@ int mote_password_settings_parse(struct mote_password_settings *out, struct mote
 /* `out` holds the longest: the numbers are bounded, salt and digest have our lengths. */
 static void write_phc(char out[MOTE_PASSWORD_HASH_MAX], const struct phc *phc)
 {
-    const int written = snprintf(out, MOTE_PASSWORD_HASH_MAX, PHC_PREFIX "m=%u,t=%u,p=%u$", phc->settings.memory_kib,
-                                 phc->settings.iterations, phc->settings.parallelism);
+    const struct mote_password_settings *settings = &phc->settings;
+    const int written = settings->memory_kib == 0
+                            ? snprintf(out, MOTE_PASSWORD_HASH_MAX, PBKDF2_PREFIX "i=%u$", settings->iterations)
+                            : snprintf(out, MOTE_PASSWORD_HASH_MAX, ARGON2_PREFIX "m=%u,t=%u,p=%u$",
+                                       settings->memory_kib, settings->iterations, settings->parallelism);
     char *end = out + written;
     mote_base64_encode(end, mote_slice(phc->salt, phc->salt_length), MOTE_BASE64_UNPADDED);
     end += mote_base64_encoded_length(phc->salt_length, MOTE_BASE64_UNPADDED);
@@ -241,9 +280,10 @@ bool mote_password_needs_rehash(const char *hash, const struct mote_password_set
     if (!read_phc(&phc, mote_slice_text(hash))) {
         return true;
     }
-    const bool weaker = phc.settings.memory_kib < settings->memory_kib ||
-                        phc.settings.iterations < settings->iterations || phc.salt_length < SALT_LENGTH ||
-                        phc.digest_length < DIGEST_LENGTH;
+    const bool other = phc.settings.memory_kib != settings->memory_kib ||
+                       phc.settings.iterations != settings->iterations ||
+                       phc.settings.parallelism != settings->parallelism || phc.salt_length < SALT_LENGTH ||
+                       phc.digest_length < DIGEST_LENGTH;
     mote_secret_wipe(&phc, sizeof phc);
-    return weaker;
+    return other;
 }

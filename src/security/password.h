@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Password hashes in PHC strings: Argon2id (RFC 9106). Hashing takes tens of milliseconds and 19 MiB, so it runs in a
- * pool of its own threads with a bounded queue; the answer comes back to the worker as a task.
+ * Password hashes in PHC strings: Argon2id (RFC 9106), and PBKDF2-HMAC-SHA-256 (RFC 8018) for machines without the
+ * memory. Argon2id takes tens of milliseconds and 19 MiB, PBKDF2 hundreds of milliseconds, so hashing runs in a pool of
+ * its own threads with a bounded queue; the answer comes back to the worker as a task.
  */
 #ifndef MOTE_SECURITY_PASSWORD_H
 #define MOTE_SECURITY_PASSWORD_H
@@ -25,15 +26,17 @@
               */
 #define MOTE_PASSWORD_ITERATIONS_MAX  64u
 #define MOTE_PASSWORD_PARALLELISM_MAX 16u
-#define MOTE_PASSWORD_WORK_MAX        4194304u /* m × t: some seconds */
+#define MOTE_PASSWORD_WORK_MAX        4194304u  /* m × t: some seconds */
+#define MOTE_PASSWORD_PBKDF2_MIN      1000u     /* i, of PBKDF2 */
+#define MOTE_PASSWORD_PBKDF2_MAX      10000000u /* some seconds */
 
 struct mote_password_settings {
-    uint32_t memory_kib;  /* m; at least 8 × p */
-    uint32_t iterations;  /* t */
+    uint32_t memory_kib;  /* m; at least 8 × p; 0: PBKDF2, with nothing else but iterations */
+    uint32_t iterations;  /* t, or i of PBKDF2 */
     uint32_t parallelism; /* p: lanes; they are computed one after the other, by one thread */
 };
 
-/* "argon2id:m=19456,t=2,p=1"; MOTE_EINVAL with *problem (static text) for anything else. */
+/* "argon2id:m=19456,t=2,p=1" or "pbkdf2-sha256:i=600000"; MOTE_EINVAL with *problem (static text) for anything else. */
 MOTE_MUST_CHECK int mote_password_settings_parse(struct mote_password_settings *out, struct mote_slice text,
                                                  const char **problem);
 /* These two block for the time of a hash: for commands and for the pool. A password over MOTE_PASSWORD_MAX is
@@ -47,7 +50,7 @@ MOTE_MUST_CHECK int mote_password_verify(const char *hash, const struct mote_pas
                                          struct mote_slice password);
 /* True for a hash, made here or elsewhere, that mote_password_verify takes: its kind is known, its bounds are kept. */
 bool mote_password_is_hash(struct mote_slice text);
-/* True when `hash` was made with less memory or fewer iterations than these settings have, or is not of this kind. */
+/* True when `hash` was made with other settings than these, or a shorter salt or digest, or cannot be read. */
 bool mote_password_needs_rehash(const char *hash, const struct mote_password_settings *settings);
 
 struct mote_password_pool;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/access.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 
 #define USER_SERVICE(method) "/user.v1.UserService/" method
@@ -71,4 +73,9 @@ size_t mote_access_fill(struct mote_access_row rows[MOTE_SERVICES_ACCESS_MAX], b
         }
     }
     return count;
+}
+
+bool mote_access_is_open_to_locked(const char *path)
+{
+    return strcmp(path, AUTH_SERVICE("ChangePassword")) == 0 || strcmp(path, AUTH_SERVICE("Logout")) == 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/authenticate.h"
 
+#include "services/access.h"
+
 /* The token of an `authorization` value: `Bearer <token>` with one space (RFC 6750, the scheme without case), or the
  * value as it is, which the verification refuses unless it is a bare token. */
 static struct mote_slice token_of(struct mote_slice authorization)
@@ -49,8 +51,13 @@ enum mote_failure_id mote_authenticate_token(struct mote_services_worker *worker
     if (failure != MOTE_FAILURE_COUNT) {
         return failure;
     }
+    return mote_authenticate_again(worker, identity);
+}
+
+enum mote_failure_id mote_authenticate_again(struct mote_services_worker *worker, const struct mote_identity *identity)
+{
     enum mote_revocation_verdict verdict;
-    int result = mote_revocation_check(&worker->revocation, identity, now, &verdict);
+    int result = mote_revocation_check(&worker->revocation, identity, mote_services_worker_seconds(worker), &verdict);
     if (result != 0) {
         return mote_failure_of_store(result);
     }
@@ -61,6 +68,8 @@ enum mote_failure_id mote_authenticate_token(struct mote_services_worker *worker
         return MOTE_FAILURE_SESSION_REVOKED;
     case MOTE_REVOCATION_STALE:
         return MOTE_FAILURE_TOKEN_STALE;
+    case MOTE_REVOCATION_LOCKED:
+        return MOTE_FAILURE_PASSWORD_CHANGE_REQUIRED;
     }
     return MOTE_FAILURE_INTERNAL_ERROR;
 }
@@ -80,6 +89,10 @@ void mote_authenticate_start(void *context, struct mote_call *call)
     struct mote_identity identity;
     enum mote_failure_id failure =
         mote_authenticate_token(mote_services_worker_of(call), token_of(authorization), &identity);
+    if (failure == MOTE_FAILURE_PASSWORD_CHANGE_REQUIRED &&
+        mote_access_is_open_to_locked(mote_call_method(call)->path)) {
+        failure = MOTE_FAILURE_COUNT;
+    }
     if (failure != MOTE_FAILURE_COUNT) {
         mote_failure_answer(call, failure);
         return;

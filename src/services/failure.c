@@ -81,6 +81,13 @@ void mote_failure_answer(struct mote_call *call, enum mote_failure_id id)
     mote_call_fail_details(call, mote_failure_row(id));
 }
 
+void mote_failure_answer_after(struct mote_call *call, enum mote_failure_id id, uint64_t wait_ns)
+{
+    struct mote_failure failure = *mote_failure_row(id);
+    failure.retry_after_ms = wait_ns / MOTE_NS_PER_MS + 1;
+    mote_call_fail_details(call, &failure);
+}
+
 void mote_failure_answer_fields(struct mote_call *call, const struct mote_violation *violations, size_t count)
 {
     mote_assert(count > 0);

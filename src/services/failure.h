@@ -8,6 +8,7 @@
 #define MOTE_SERVICES_FAILURE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "rpc/call.h"
 #include "store/store.h"
@@ -34,6 +35,14 @@
       "a login with an unknown name, a wrong password or a disabled account: one answer, after the same time")         \
     X(HASH_QUEUE_FULL, UNAVAILABLE, "too many passwords are being checked: try again later", 1000,                     \
       "too many passwords wait to be hashed, or this one has waited too long")                                         \
+    X(LOGIN_THROTTLED, RESOURCE_EXHAUSTED, "too many failed logins: try again later", 1000,                            \
+      "too many logins of this account or from this address have failed; told before anything is looked up, and when " \
+      "to come again")                                                                                                 \
+    X(PASSWORD_CHANGE_REQUIRED, FAILED_PRECONDITION, "the password must be changed first", 0,                          \
+      "the user must change the password first: only ChangePassword, Logout and the public methods are open until "    \
+      "then")                                                                                                          \
+    X(CURRENT_PASSWORD_INVALID, INVALID_ARGUMENT, "wrong current password", 0,                                         \
+      "a change of password with a wrong current one, which counts as a failed login")                                 \
     X(REFRESH_TOKEN_INVALID, UNAUTHENTICATED, "invalid refresh token", 0,                                              \
       "the refresh token is unknown, malformed or expired, or its session or user is gone")                            \
     X(REFRESH_TOKEN_REUSED, UNAUTHENTICATED, "the refresh token was used before: the session is revoked", 0,           \
@@ -75,6 +84,8 @@ enum mote_failure_id mote_failure_of_password(int error);
 
 /* Ends the call with that row. */
 void mote_failure_answer(struct mote_call *call, enum mote_failure_id id);
+/* The same with how long it takes until another try makes sense: rounded up, a millisecond at least. */
+void mote_failure_answer_after(struct mote_call *call, enum mote_failure_id id, uint64_t wait_ns);
 /* FIELD_INVALID, with every violation; the first of them is in the message too. */
 void mote_failure_answer_fields(struct mote_call *call, const struct mote_violation *violations, size_t count);
 /* For errors of the store and of the machine, and for those of password jobs. What the caller is told as INTERNAL_ERROR

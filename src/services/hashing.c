@@ -39,7 +39,7 @@ void mote_hashing_start(struct mote_hashing *hashing, struct mote_slice password
     const struct mote_clock *clock = worker->services->clock;
     struct mote_password_job *job = &hashing->job;
     mote_assert(password.length <= MOTE_PASSWORD_MAX);
-    if (mote_call_is_over(call)) {
+    if (mote_call_is_over(call) && !hashing->unattended) {
         hashing->done(hashing, MOTE_ECANCELLED);
         return;
     }
@@ -48,7 +48,7 @@ void mote_hashing_start(struct mote_hashing *hashing, struct mote_slice password
     job->password_length = password.length;
     memcpy(job->password, password.data, password.length);
     job->deadline_ns = clock->monotonic_ns(clock->context) + MOTE_HASHING_WAIT_NS;
-    if (job->deadline_ns > mote_call_deadline(call)) {
+    if (!hashing->unattended && job->deadline_ns > mote_call_deadline(call)) {
         job->deadline_ns = mote_call_deadline(call);
     }
     mote_call_set_data(call, hashing);

@@ -78,6 +78,7 @@ void mote_revocation_apply(struct mote_revocation *set, const struct mote_store_
     const uint8_t *id = change->user_id;
     uint64_t revoked_below = 0;
     uint64_t stale_below = 0;
+    uint64_t unlocked_below = 0;
     switch (change->kind) {
     case MOTE_STORE_CHANGE_USER_CREATED:
     case MOTE_STORE_CHANGE_USER_UPDATED:
@@ -90,6 +91,9 @@ void mote_revocation_apply(struct mote_revocation *set, const struct mote_store_
         break;
     case MOTE_STORE_CHANGE_USER_ROLES:
         stale_below = change->epoch;
+        break;
+    case MOTE_STORE_CHANGE_USER_UNLOCKED:
+        unlocked_below = change->epoch;
         break;
     case MOTE_STORE_CHANGE_SESSION_REVOKED:
         id = change->session_id;
@@ -113,6 +117,7 @@ void mote_revocation_apply(struct mote_revocation *set, const struct mote_store_
     entry->until = entry->until < until ? until : entry->until;
     raise_to(&entry->revoked_below, revoked_below);
     raise_to(&entry->stale_below, stale_below);
+    raise_to(&entry->unlocked_below, unlocked_below);
 }
 
 struct loading {
@@ -203,6 +208,8 @@ int mote_revocation_check(struct mote_revocation *set, const struct mote_identit
         *verdict = MOTE_REVOCATION_REVOKED;
     } else if ((user != NULL && identity->epoch < user->stale_below) || identity->issued_at <= set->stale_until) {
         *verdict = MOTE_REVOCATION_STALE;
+    } else if (identity->password_change_required && (user == NULL || identity->epoch >= user->unlocked_below)) {
+        *verdict = MOTE_REVOCATION_LOCKED;
     }
     return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What has ended access tokens before their time, in memory: revoked sessions, and the epochs below which a user's
- * tokens are over. One set a worker, fed from the store's changes; while nothing was committed a check costs one atomic
- * load and two look-ups. An entry goes when the last token it can concern has expired.
+ * tokens are over, or no longer held up by a password that had to be changed. One set a worker, fed from the store's
+ * changes; while nothing was committed a check costs one atomic load and two look-ups. An entry goes when the last
+ * token it can concern has expired.
  *
  * Invariant: it errs on the safe side. When an entry cannot be kept (memory, MOTE_REVOCATION_MAX), every token issued
  * up to then counts as stale, and its holder refreshes; when the store cannot be read, checks fail.
@@ -25,9 +26,10 @@
 /* A session (all its tokens: `revoked_below` is UINT64_MAX) or a user. Ids are random, so the two never meet. */
 struct mote_revocation_entry {
     uint8_t id[16];
-    uint64_t revoked_below; /* a token with an epoch below it: its session is revoked */
-    uint64_t stale_below;   /* a token with an epoch below it: refresh it */
-    int64_t until;          /* seconds since 1970; 0: a free slot */
+    uint64_t revoked_below;  /* a token with an epoch below it: its session is revoked */
+    uint64_t stale_below;    /* a token with an epoch below it: refresh it */
+    uint64_t unlocked_below; /* a token with an epoch below it: the password has been changed as required */
+    int64_t until;           /* seconds since 1970; 0: a free slot */
 };
 
 struct mote_revocation {
@@ -54,6 +56,7 @@ enum mote_revocation_verdict {
     MOTE_REVOCATION_NONE,
     MOTE_REVOCATION_REVOKED,
     MOTE_REVOCATION_STALE,
+    MOTE_REVOCATION_LOCKED, /* good, for whoever must change their password first */
 };
 
 /* Catches up with the store, then judges the token. Errors are the store's; then nothing is known of the token. */

@@ -19,6 +19,7 @@
 #include "security/jwt.h"
 #include "security/keyring_slot.h"
 #include "security/password.h"
+#include "services/throttle.h"
 #include "store/store.h"
 
 #define MOTE_SERVICES_ACCESS_MAX     32u /* rows */
@@ -29,6 +30,7 @@ struct mote_services {
     struct mote_store *store;
     struct mote_keyring_slot *keys;
     struct mote_password_pool *passwords;
+    struct mote_throttle *throttle;
     const struct mote_clock *clock;
     const struct mote_random *random;
     struct mote_log *log;

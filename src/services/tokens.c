@@ -33,6 +33,7 @@ int mote_tokens_issue(struct mote_services_worker *worker, auth_v1_TokenPair *pa
         .expires_at = now + services->access_lifetime,
         .roles = grant->user->roles,
         .epoch = grant->user->epoch,
+        .password_change_required = grant->user->password_change_required,
     };
     if (identity.expires_at > session_end) {
         identity.expires_at = session_end;

@@ -13,5 +13,3 @@
 
 NOT_IMPLEMENTED(user_v1_user_service_watch_users, user_v1_WatchUsersRequest)
 NOT_IMPLEMENTED(auth_v1_auth_service_revoke_token, auth_v1_RevokeTokenRequest)
-NOT_IMPLEMENTED(auth_v1_auth_service_change_password, auth_v1_ChangePasswordRequest)
-NOT_IMPLEMENTED(auth_v1_auth_service_set_password, auth_v1_SetPasswordRequest)

@@ -61,6 +61,8 @@ static int apply_kind(struct mote_sqlite *sqlite, struct mote_changes *changes, 
         return mote_apply_delete_user(&apply, MOTE_CONTAINER_OF(write, struct mote_store_delete_user, write));
     case MOTE_STORE_APPEND_AUDIT:
         return mote_apply_append_audit(&apply, write->audit);
+    case MOTE_STORE_SET_PASSWORD:
+        return mote_apply_set_password(&apply, MOTE_CONTAINER_OF(write, struct mote_store_set_password, write));
     }
     return MOTE_EINVAL;
 }

@@ -27,6 +27,7 @@ MOTE_MUST_CHECK int mote_apply_create_user(const struct mote_apply *apply, struc
 MOTE_MUST_CHECK int mote_apply_update_user(const struct mote_apply *apply, struct mote_store_update_user *update);
 MOTE_MUST_CHECK int mote_apply_set_user_state(const struct mote_apply *apply, struct mote_store_set_user_state *set);
 MOTE_MUST_CHECK int mote_apply_delete_user(const struct mote_apply *apply, struct mote_store_delete_user *removal);
+MOTE_MUST_CHECK int mote_apply_set_password(const struct mote_apply *apply, struct mote_store_set_password *set);
 
 MOTE_MUST_CHECK int mote_apply_create_session(const struct mote_apply *apply, struct mote_store_create_session *create);
 MOTE_MUST_CHECK int mote_apply_rotate_refresh(const struct mote_apply *apply, struct mote_store_rotate_refresh *rotate);

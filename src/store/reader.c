@@ -274,23 +274,34 @@ static int load_sessions(struct mote_reader *reader, const struct mote_reader_re
     return result;
 }
 
+/* What the epochs of a row did, each that the one which ended the sessions did not do away with. */
+static int tell_epochs(const struct mote_reader_revocations *read, sqlite3_stmt *statement)
+{
+    static const enum mote_store_change_kind kinds[] = {MOTE_STORE_CHANGE_USER_EPOCH, MOTE_STORE_CHANGE_USER_ROLES,
+                                                        MOTE_STORE_CHANGE_USER_UNLOCKED};
+    struct mote_store_change change = {.commit = read->position, .time = sqlite3_column_int64(statement, 1)};
+    int64_t over = 0;
+    int result = mote_sqlite_column_bytes(statement, 0, change.user_id, sizeof change.user_id);
+    for (int i = 0; i < 3 && result == 0; i++) {
+        int64_t epoch = sqlite3_column_int64(statement, 2 + i);
+        change.kind = kinds[i];
+        change.epoch = (uint64_t)epoch;
+        if (epoch > over) {
+            read->each(read->context, &change);
+        }
+        over = i == 0 ? epoch : over;
+    }
+    return result;
+}
+
 static int load_epochs(struct mote_reader *reader, const struct mote_reader_revocations *read)
 {
     sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_RAISED_EPOCHS);
     mote_sqlite_bind_int(statement, 1, read->since);
     int result = mote_sqlite_step(statement);
     while (result == 1) {
-        struct mote_store_change change = {
-            .commit = read->position,
-            /* Of one who is disabled, whatever raised it last: the sessions are over. */
-            .kind = sqlite3_column_int64(statement, 3) == MOTE_USER_ACTIVE ? MOTE_STORE_CHANGE_USER_ROLES
-                                                                           : MOTE_STORE_CHANGE_USER_EPOCH,
-            .epoch = (uint64_t)sqlite3_column_int64(statement, 1),
-            .time = sqlite3_column_int64(statement, 2),
-        };
-        result = mote_sqlite_column_bytes(statement, 0, change.user_id, sizeof change.user_id);
+        result = tell_epochs(read, statement);
         if (result == 0) {
-            read->each(read->context, &change);
             result = mote_sqlite_step(statement);
         }
     }

@@ -50,11 +50,13 @@ struct mote_store_session_record {
 enum mote_store_change_kind {
     MOTE_STORE_CHANGE_USER_CREATED,
     MOTE_STORE_CHANGE_USER_UPDATED,
-    MOTE_STORE_CHANGE_USER_DELETED, /* all tokens and sessions of user_id are over */
-    MOTE_STORE_CHANGE_USER_EPOCH,   /* tokens of user_id with an epoch below `epoch` are over, and so are its sessions:
-                                       disabled, password set by an administrator */
-    MOTE_STORE_CHANGE_USER_ROLES,   /* the same for tokens, but the sessions live: the roles changed, a refresh gives a
-                                       token with the new ones */
+    MOTE_STORE_CHANGE_USER_DELETED,  /* all tokens and sessions of user_id are over */
+    MOTE_STORE_CHANGE_USER_EPOCH,    /* tokens of user_id with an epoch below `epoch` are over, and so are its sessions:
+                                        disabled, password set by an administrator */
+    MOTE_STORE_CHANGE_USER_ROLES,    /* the same for tokens, but the sessions live: the roles changed, a refresh gives a
+                                        token with the new ones */
+    MOTE_STORE_CHANGE_USER_UNLOCKED, /* user_id has changed the password as required: tokens with an epoch below
+                                        `epoch` are held up by that no more */
     MOTE_STORE_CHANGE_SESSION_REVOKED, /* session_id of user_id */
 };
 

@@ -98,6 +98,13 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     "CREATE TRIGGER audit_deleted BEFORE DELETE ON audit"
     " WHEN OLD.id > (SELECT value FROM counters WHERE name = 'audit_pruned') BEGIN"
     " SELECT RAISE(ABORT, 'the audit record is not changed'); END;",
+
+    /* Which of the raised epochs did what; until now the last one alone was known. */
+    "ALTER TABLE users ADD COLUMN over_epoch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE users ADD COLUMN stale_epoch INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE users ADD COLUMN unlock_epoch INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE users SET over_epoch = CASE state WHEN 1 THEN 0 ELSE epoch END, stale_epoch = epoch"
+    " WHERE epoch_time <> 0;",
 };
 
 static int run_step(sqlite3 *db, int version)

@@ -49,7 +49,7 @@ static const struct {
                                                      "FROM refresh_tokens WHERE hash = ?1"},
     [MOTE_STATEMENT_REVOKED_SESSIONS] = {READER, "SELECT id, user_id, revoke_time FROM sessions "
                                                  "WHERE revoke_time <> 0 AND revoke_time >= ?1"},
-    [MOTE_STATEMENT_RAISED_EPOCHS] = {READER, "SELECT id, epoch, epoch_time, state FROM users "
+    [MOTE_STATEMENT_RAISED_EPOCHS] = {READER, "SELECT id, epoch_time, over_epoch, stale_epoch, unlock_epoch FROM users "
                                               "WHERE epoch_time <> 0 AND epoch_time >= ?1"},
     [MOTE_STATEMENT_DELETED_USERS] = {READER, "SELECT id, delete_time FROM deleted_users WHERE delete_time >= ?1"},
     [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
@@ -61,11 +61,18 @@ static const struct {
     [MOTE_STATEMENT_UPDATE_USER] = {WRITER, "UPDATE users SET username = ?2, email = ?3, display_name = ?4, "
                                             "roles = ?5, email_verified = ?6, update_time = ?7, version = ?8, "
                                             "epoch_time = CASE WHEN epoch = ?9 THEN epoch_time ELSE ?7 END, "
+                                            "stale_epoch = CASE WHEN epoch = ?9 THEN stale_epoch ELSE ?9 END, "
                                             "epoch = ?9 WHERE id = ?1"},
     [MOTE_STATEMENT_SET_USER_STATE] = {WRITER, "UPDATE users SET state = ?2, state_reason = ?3, update_time = ?4, "
                                                "version = ?5, "
                                                "epoch_time = CASE WHEN epoch = ?6 THEN epoch_time ELSE ?4 END, "
+                                               "over_epoch = CASE WHEN epoch = ?6 THEN over_epoch ELSE ?6 END, "
                                                "epoch = ?6 WHERE id = ?1"},
+    [MOTE_STATEMENT_SET_PASSWORD] = {WRITER, "UPDATE users SET password_hash = ?2, password_change_required = ?3, "
+                                             "epoch = ?4, "
+                                             "over_epoch = CASE ?5 WHEN 1 THEN ?4 ELSE over_epoch END, "
+                                             "unlock_epoch = CASE ?5 WHEN 2 THEN ?4 ELSE unlock_epoch END, "
+                                             "epoch_time = CASE ?5 WHEN 0 THEN epoch_time ELSE ?6 END WHERE id = ?1"},
     [MOTE_STATEMENT_DELETE_USER] = {WRITER, "DELETE FROM users WHERE id = ?1"},
     [MOTE_STATEMENT_INSERT_DELETED_USER] = {WRITER, "INSERT OR REPLACE INTO deleted_users (id, delete_time) "
                                                     "VALUES (?1, ?2)"},

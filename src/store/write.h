@@ -24,6 +24,7 @@ enum mote_store_write_kind {
     MOTE_STORE_SET_USER_STATE,
     MOTE_STORE_DELETE_USER,
     MOTE_STORE_APPEND_AUDIT, /* the head alone: its audit is all that is written */
+    MOTE_STORE_SET_PASSWORD,
 };
 
 /* The head of each write. */
@@ -153,6 +154,30 @@ struct mote_store_set_user_state {
     struct mote_user user;
     uint32_t revoked_count; /* sessions */
     enum mote_store_conflict conflict;
+};
+
+enum mote_store_password_act {
+    MOTE_STORE_PASSWORD_SET,    /* by an administrator: all sessions end, one change USER_EPOCH for them */
+    MOTE_STORE_PASSWORD_CHANGE, /* by its owner: the other sessions end, unless `keep_others`, a change
+                                   SESSION_REVOKED each; USER_UNLOCKED where the change was required */
+    MOTE_STORE_PASSWORD_REHASH, /* the same password, other parameters: nothing else changes */
+};
+
+/*
+ * Another password hash for `user_id`. SET and CHANGE raise the epoch, so that a login, a change or a rehash that
+ * looked at the hash before is refused by `user_epoch`; they raise no version, because nobody sees the hash.
+ * MOTE_ENOTFOUND; MOTE_ECONFLICT when the epoch is not `user_epoch` any more (not looked at for SET).
+ */
+struct mote_store_set_password {
+    struct mote_store_write write;
+    enum mote_store_password_act act;
+    uint8_t user_id[16];
+    char password_hash[MOTE_STORE_HASH_MAX];
+    uint64_t user_epoch;
+    bool require_change;    /* SET */
+    bool keep_others;       /* CHANGE */
+    uint8_t session_id[16]; /* CHANGE: lives on */
+    uint32_t revoked_count; /* sessions */
 };
 
 /* With the sessions and refresh tokens. MOTE_ENOTFOUND; MOTE_ECONFLICT with `conflict` VERSION (looked at when

@@ -85,6 +85,11 @@ void services_pass(struct services_fixture *fixture, int64_t seconds)
     fixture->wall_ns += seconds * (int64_t)MOTE_NS_PER_SECOND;
 }
 
+void services_wait_out(struct services_fixture *fixture, uint64_t milliseconds)
+{
+    fixture->monotonic_ns += milliseconds * MOTE_NS_PER_MS;
+}
+
 static void init_surroundings(struct services_fixture *fixture)
 {
     fixture->mailbox.post = post;
@@ -112,11 +117,12 @@ static void open_parts(struct services_fixture *fixture, const struct services_o
     must(mote_keyring_new(&fixture->keyring, mote_mem_system(), mote_slice_text(SERVICES_SECRET)));
     mote_keyring_slot_init(&fixture->keys, mote_keyring_ref(fixture->keyring));
     struct mote_password_settings settings = options->settings;
-    if (settings.memory_kib == 0) {
+    if (settings.iterations == 0) {
         settings = (struct mote_password_settings){.memory_kib = 64, .iterations = 1, .parallelism = 1};
     }
     must(mote_password_pool_new(&fixture->passwords, mote_mem_system(), &settings, 1, &fixture->random,
                                 &fixture->clock));
+    must(mote_throttle_new(&fixture->throttle, mote_mem_system(), &fixture->random));
 }
 
 void services_open(struct services_fixture *fixture, const struct services_options *options)
@@ -131,6 +137,7 @@ void services_open(struct services_fixture *fixture, const struct services_optio
         .store = fixture->store,
         .keys = &fixture->keys,
         .passwords = fixture->passwords,
+        .throttle = fixture->throttle,
         .clock = &fixture->clock,
         .random = &fixture->random,
         .log = mote_log_none(),
@@ -161,6 +168,7 @@ void services_close(struct services_fixture *fixture)
     mote_rpc_pair_dispose(&fixture->pair);
     mote_services_worker_free(fixture->worker);
     mote_password_pool_free(fixture->passwords);
+    mote_throttle_free(fixture->throttle);
     mote_store_close(fixture->store);
     mote_keyring_slot_dispose(&fixture->keys);
     mote_keyring_free(fixture->keyring);

@@ -53,6 +53,7 @@ struct services_fixture {
     struct mote_keyring *keyring; /* the one in force at the beginning */
     struct mote_keyring_slot keys;
     struct mote_password_pool *passwords;
+    struct mote_throttle *throttle;
     struct mote_services services;
     struct mote_services_worker *worker;
     struct mote_rpc_pair pair;
@@ -71,6 +72,8 @@ void services_open(struct services_fixture *fixture, const struct services_optio
 void services_close(struct services_fixture *fixture);
 /* Moves the wall clock alone. */
 void services_pass(struct services_fixture *fixture, int64_t seconds);
+/* Moves the monotonic clock of the services. */
+void services_wait_out(struct services_fixture *fixture, uint64_t milliseconds);
 
 /* A call with `authorization: Bearer <token>`, or without where `token` is NULL. The answer is valid until the next
  * call. */

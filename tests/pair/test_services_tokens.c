@@ -216,7 +216,10 @@ static void test_hash_queue_full(void **state)
     struct environment *environment = *state;
     enum { LOGINS = 60 };
     for (size_t i = 0; i < LOGINS; i++) {
-        start_login(environment, i, i % 2 == 0 ? "alice" : "nobody");
+        /* Each unknown name once, so that no throttle is in the way. */
+        char nobody[16];
+        snprintf(nobody, sizeof nobody, "nobody%zu", i);
+        start_login(environment, i, i % 3 != 0 ? "alice" : nobody);
     }
     size_t refused = 0;
     for (size_t i = 0; i < LOGINS; i++) {
@@ -226,7 +229,7 @@ static void test_hash_queue_full(void **state)
             assert_true(services_failed(answer, MOTE_STATUS_UNAVAILABLE, "HASH_QUEUE_FULL"));
             assert_int_equal(answer->retry_ms, 1000);
             refused++;
-        } else if (i % 2 == 0) {
+        } else if (i % 3 != 0) {
             assert_int_equal(answer->status, MOTE_STATUS_OK);
         } else {
             assert_true(services_failed(answer, MOTE_STATUS_UNAUTHENTICATED, "CREDENTIALS_INVALID"));

@@ -205,6 +205,13 @@ static void other_members_are_bounded(void **state)
     } cases[] = {
         {",\"x\":1", 0},
         {",\"x\":\"-1\"", 0},
+        {",\"pwd_change\":true", 0},
+        {",\"pwd_change\":false", MOTE_EAUTH},
+        {",\"pwd_change\":null", MOTE_EAUTH},
+        {",\"pwd_change\":1", MOTE_EAUTH},
+        {",\"pwd_change\":\"true\"", MOTE_EAUTH},
+        {",\"pwd_change\":[]", MOTE_EAUTH},
+        {",\"pwd_change\":true,\"pwd_change\":true", MOTE_EAUTH},
         {",\"x\":\"[[[{{{\"", 0},
         {",\"x\":\"\\\"-[[\"", 0},
         {",\"x\":null,\"y\":true,\"z\":1.5", 0},
@@ -386,6 +393,18 @@ static void the_text_is_this(void **state)
                               "\"jti\":\"03000000-0000-0000-0000-000000000000\","
                               "\"iat\":1700000000,\"nbf\":1700000000,\"exp\":1700000900,"
                               "\"roles\":[\"USER\",\"ADMIN\"],\"ep\":5}");
+    struct mote_identity identity = identity_proper;
+    identity.password_change_required = true;
+    assert_int_equal(mote_claims_format(json, sizeof json - 1, &length, &policy, &identity), 0);
+    json[length] = '\0';
+    assert_non_null(strstr(json, ",\"ep\":5,\"pwd_change\":true}"));
+    assert_int_equal(
+        mote_claims_parse(&identity, &policy, (struct mote_claims_verified){mote_slice(json, length)}, NOW), 0);
+    assert_true(identity.password_change_required);
+    assert_int_equal(mote_claims_format(json, sizeof json - 1, &length, &policy, &identity_proper), 0);
+    assert_int_equal(
+        mote_claims_parse(&identity, &policy, (struct mote_claims_verified){mote_slice(json, length)}, NOW), 0);
+    assert_false(identity.password_change_required);
     size_t other;
     assert_int_equal(mote_claims_format(json, length, &other, &policy, &identity_proper), 0);
     assert_int_equal(other, length);

@@ -28,6 +28,9 @@ static void the_rows_clients_know(void **state)
         {MOTE_FAILURE_FIELD_INVALID, MOTE_STATUS_INVALID_ARGUMENT, "FIELD_INVALID"},
         {MOTE_FAILURE_CREDENTIALS_INVALID, MOTE_STATUS_UNAUTHENTICATED, "CREDENTIALS_INVALID"},
         {MOTE_FAILURE_HASH_QUEUE_FULL, MOTE_STATUS_UNAVAILABLE, "HASH_QUEUE_FULL"},
+        {MOTE_FAILURE_LOGIN_THROTTLED, MOTE_STATUS_RESOURCE_EXHAUSTED, "LOGIN_THROTTLED"},
+        {MOTE_FAILURE_PASSWORD_CHANGE_REQUIRED, MOTE_STATUS_FAILED_PRECONDITION, "PASSWORD_CHANGE_REQUIRED"},
+        {MOTE_FAILURE_CURRENT_PASSWORD_INVALID, MOTE_STATUS_INVALID_ARGUMENT, "CURRENT_PASSWORD_INVALID"},
         {MOTE_FAILURE_REFRESH_TOKEN_INVALID, MOTE_STATUS_UNAUTHENTICATED, "REFRESH_TOKEN_INVALID"},
         {MOTE_FAILURE_REFRESH_TOKEN_REUSED, MOTE_STATUS_UNAUTHENTICATED, "REFRESH_TOKEN_REUSED"},
         {MOTE_FAILURE_USER_NOT_FOUND, MOTE_STATUS_NOT_FOUND, "USER_NOT_FOUND"},
@@ -50,7 +53,8 @@ static void the_rows_clients_know(void **state)
         assert_string_equal(row->reason, rows[i].reason);
         assert_true(strlen(row->message) > 0);
         assert_int_equal(row->violation_count, 0);
-        assert_int_equal(row->retry_after_ms > 0, rows[i].id == MOTE_FAILURE_HASH_QUEUE_FULL);
+        assert_int_equal(row->retry_after_ms > 0,
+                         rows[i].id == MOTE_FAILURE_HASH_QUEUE_FULL || rows[i].id == MOTE_FAILURE_LOGIN_THROTTLED);
     }
     assert_string_equal(mote_failure_row(MOTE_FAILURE_CREDENTIALS_MISSING)->message, "missing credentials");
     assert_string_equal(mote_failure_row(MOTE_FAILURE_TOKEN_INVALID)->message, "invalid token");

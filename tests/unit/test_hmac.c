@@ -111,6 +111,17 @@ static void test_rfc5869(void **state)
     }
 }
 
+/* RFC 7914 §11: the first half of its two vectors. */
+static void test_rfc7914(void **state)
+{
+    uint8_t out[32];
+    (void)state;
+    mote_hmac_stretch(out, mote_slice_text("passwd"), mote_slice_text("salt"), 1);
+    assert_digest(out, "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+    mote_hmac_stretch(out, mote_slice_text("Password"), mote_slice_text("NaCl"), 80000);
+    assert_digest(out, "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
+}
+
 /* Keys around the block's length against the definition: longer ones are hashed first (RFC 2104 §2). */
 static void test_key_lengths(void **state)
 {
@@ -158,10 +169,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rfc4231),
-        cmocka_unit_test(test_rfc5869),
-        cmocka_unit_test(test_key_lengths),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_rfc4231),     cmocka_unit_test(test_rfc5869), cmocka_unit_test(test_rfc7914),
+        cmocka_unit_test(test_key_lengths), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Argon2id hashes: settings and stored hashes at their bounds, a vector of the reference implementation, the dummy.
+ * Argon2id and PBKDF2 hashes: settings and stored hashes at their bounds, vectors of other implementations, the dummy.
  * Nearly all cases use the least memory, so that the test is quick.
  */
 #include <setjmp.h>
@@ -78,13 +78,26 @@ static void settings_are_strict(void **state)
         {"argon2id:m=64,,p=1", {0}},
         {"argon2id:M=64,t=1,p=1", {0}},
         {"argon2id:m=18446744073709551680,t=1,p=1", {0}},
-        {"pbkdf2-sha256:i=600000", {0}},
+        {"pbkdf2-sha256:i=600000", {0, 600000, 0}},
+        {"pbkdf2-sha256:i=1000", {0, 1000, 0}},
+        {"pbkdf2-sha256:i=999", {0}},
+        {"pbkdf2-sha256:i=10000000", {0, 10000000, 0}},
+        {"pbkdf2-sha256:i=10000001", {0}},
+        {"pbkdf2-sha256:i=4294967297000", {0}},
+        {"pbkdf2-sha256:i=0", {0}},
+        {"pbkdf2-sha256:i=", {0}},
+        {"pbkdf2-sha256:", {0}},
+        {"pbkdf2-sha256:600000", {0}},
+        {"pbkdf2-sha256:i=600000,t=1", {0}},
+        {"pbkdf2-sha256:m=19456,t=2,p=1", {0}},
+        {"argon2id:i=600000", {0}},
+        {"pbkdf2-sha1:i=600000", {0}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct mote_password_settings settings = {0};
         const char *problem = "";
-        const bool accepted = cases[i].settings.memory_kib != 0;
+        const bool accepted = cases[i].settings.iterations != 0;
         const int result = mote_password_settings_parse(&settings, mote_slice_text(cases[i].text), &problem);
         if (result != (accepted ? 0 : MOTE_EINVAL) || (problem == NULL) != accepted) {
             fail_msg("%s: %d, %s", cases[i].text, result, problem == NULL ? "no problem" : problem);
@@ -112,7 +125,7 @@ static void a_hash_fits_its_password(void **state)
     assert_int_equal(mote_password_verify(hash, &other, mote_slice_text("open sesame")), 0);
 }
 
-/* Hashes that the reference implementation's own tests have. */
+/* Hashes that the reference implementation's own tests have; those of PBKDF2 are Python's. */
 static void known_hashes_fit(void **state)
 {
     static const struct {
@@ -122,6 +135,8 @@ static void known_hashes_fit(void **state)
         {"password", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"},
         {"password", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"},
         {"password", "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"},
+        {"password", "$pbkdf2-sha256$i=1000$c29tZXNhbHRzb21lc2FsdA$s5LQUeAEZUMuFVrnmF3OMNPXs3QWnF8SO/5BXmCj6QQ"},
+        {"password", "$pbkdf2-sha256$i=1001$c29tZXNhbHQ$w4yBCtgoaGlv21OwHHTkTUKhX9RR6x7j5UDr070mlk8"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -132,7 +147,8 @@ static void known_hashes_fit(void **state)
 
 static void every_setting_gives_a_hash(void **state)
 {
-    static const struct mote_password_settings cases[] = {{8, 1, 1}, {64, 3, 4}, {128, 1, 16}, {1000, 64, 1}};
+    static const struct mote_password_settings cases[] = {
+        {8, 1, 1}, {64, 3, 4}, {128, 1, 16}, {1000, 64, 1}, {0, 1000, 0}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char hash[MOTE_PASSWORD_HASH_MAX];
@@ -217,6 +233,16 @@ static void stored_hashes_are_strict(void **state)
         {"$argon2id$v=19$m=64,t=1,p=1$AQIDBAUGBwgJCgsMDQ4PE!$" DIGEST, MOTE_ECORRUPT},
         {"$argon2id$v=19$m=64,t=1,p=1$AQIDBAUGBwgJCgsMDQ4PEB$" DIGEST, MOTE_ECORRUPT},
         {"$2b$12$abcdefghijklmnopqrstuvabcdefghijklmnopqrstuvabcdefghijk", MOTE_ECORRUPT},
+        {"$pbkdf2-sha256$i=1000$" SALT "$" DIGEST, MOTE_EAUTH},
+        {"$pbkdf2-sha256$i=999$" SALT "$" DIGEST, MOTE_ECORRUPT},
+        {"$pbkdf2-sha256$i=10000001$" SALT "$" DIGEST, MOTE_ECORRUPT},
+        {"$pbkdf2-sha256$1000$" SALT "$" DIGEST, MOTE_ECORRUPT},
+        {"$pbkdf2-sha256$i=1000$" SALT, MOTE_ECORRUPT},
+        {"$pbkdf2-sha256$i=1000$" SALT "$", MOTE_ECORRUPT},
+        /* one block, neither less nor more of it */
+        {"$pbkdf2-sha256$i=1000$" SALT "$AAAAAAAAAAAAAAAAAAAAAA", MOTE_ECORRUPT},
+        {"$pbkdf2-sha256$i=1000$" SALT "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", MOTE_ECORRUPT},
+        {"$pbkdf2-sha512$i=1000$" SALT "$" DIGEST, MOTE_ECORRUPT},
         {"open sesame", MOTE_ECORRUPT},
         {"$", MOTE_ECORRUPT},
     };
@@ -241,6 +267,8 @@ static void the_dummy_never_fits(void **state)
     (void)state;
     assert_int_equal(mote_password_verify("", &quick, mote_slice_text("")), MOTE_EAUTH);
     assert_int_equal(mote_password_verify("", &quick, mote_slice_text("open sesame")), MOTE_EAUTH);
+    const struct mote_password_settings pbkdf2 = {.iterations = 1000};
+    assert_int_equal(mote_password_verify("", &pbkdf2, mote_slice_text("open sesame")), MOTE_EAUTH);
 }
 
 /* Processor time of this thread, so that a busy machine does not matter much. */
@@ -276,14 +304,16 @@ static void the_dummy_takes_as_long(void **state)
     assert_true(best_ratio < 1.5);
 }
 
-static void weaker_hashes_are_made_again(void **state)
+static void other_hashes_are_made_again(void **state)
 {
     static const struct {
         const char *hash;
         bool again;
     } cases[] = {
         {"$argon2id$v=19$m=19456,t=2,p=1$" SALT "$" DIGEST, false},
-        {"$argon2id$v=19$m=19457,t=3,p=2$" SALT "$" DIGEST, false},
+        {"$argon2id$v=19$m=19457,t=2,p=1$" SALT "$" DIGEST, true},
+        {"$argon2id$v=19$m=19456,t=2,p=2$" SALT "$" DIGEST, true},
+        {"$pbkdf2-sha256$i=600000$" SALT "$" DIGEST, true},
         {"$argon2id$v=19$m=19455,t=2,p=1$" SALT "$" DIGEST, true},
         {"$argon2id$v=19$m=19456,t=1,p=1$" SALT "$" DIGEST, true},
         {"$argon2id$v=19$m=7168,t=5,p=1$" SALT "$" DIGEST, true},
@@ -296,6 +326,12 @@ static void weaker_hashes_are_made_again(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_true(mote_password_needs_rehash(cases[i].hash, &settings) == cases[i].again);
+    }
+    const struct mote_password_settings pbkdf2 = {.iterations = 600000};
+    assert_false(mote_password_needs_rehash("$pbkdf2-sha256$i=600000$" SALT "$" DIGEST, &pbkdf2));
+    assert_true(mote_password_needs_rehash("$pbkdf2-sha256$i=600001$" SALT "$" DIGEST, &pbkdf2));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(mote_password_needs_rehash(cases[i].hash, &pbkdf2) == (strstr(cases[i].hash, "i=600000") == NULL));
     }
 }
 
@@ -364,7 +400,7 @@ int main(void)
         cmocka_unit_test(stored_hashes_are_strict),
         cmocka_unit_test(the_dummy_never_fits),
         cmocka_unit_test(the_dummy_takes_as_long),
-        cmocka_unit_test(weaker_hashes_are_made_again),
+        cmocka_unit_test(other_hashes_are_made_again),
         cmocka_unit_test(failures_are_told),
         cmocka_unit_test(memory_is_given_back),
     };

@@ -339,6 +339,39 @@ static void test_migration(void **state)
     }
 }
 
+static void note_kind(void *context, const struct mote_store_change *change)
+{
+    unsigned *kinds = context;
+    *kinds |= 1u << change->kind;
+    assert_true(change->epoch == 2 && change->time == NOW);
+}
+
+/* Of the epochs in a file of the third version only the last is known: of one who is disabled it ended the sessions, of
+ * the others it may have been the roles. */
+static void test_migration_of_epochs(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *sql;
+        unsigned kinds;
+    } cases[] = {
+        {"UPDATE users SET epoch = 2, epoch_time = 1700000000000000000", 1u << MOTE_STORE_CHANGE_USER_ROLES},
+        {"UPDATE users SET epoch = 2, epoch_time = 1700000000000000000, state = 3", 1u << MOTE_STORE_CHANGE_USER_EPOCH},
+        {"UPDATE users SET epoch = 2", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        unsigned kinds = 0;
+        uint64_t position = 0;
+        make_old_store(fixture, 3);
+        run_sql(fixture, cases[i].sql);
+        fixture_open(fixture, fixture->url);
+        assert_int_equal(mote_store_load_revocations(fixture->session, 0, &position, note_kind, &kinds), 0);
+        assert_int_equal(kinds, cases[i].kinds);
+        fixture_close(fixture);
+        assert_int_equal(unlink(fixture->path), 0);
+    }
+}
+
 static void test_missing_table(void **state)
 {
     struct fixture *fixture = *state;
@@ -623,6 +656,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_other_program, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_migration, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_migration_of_epochs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_orphans, set_up, tear_down),

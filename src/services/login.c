@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth.v1.AuthService: Login and Logout. A login reads the user, checks the password in the pool and writes the
- * session. A name that nobody has, an account that cannot log in and a wrong password take the same way and the same
- * time, and get the same answer.
+ * Login: reads the user, checks the password in the pool and writes the session. A name that nobody has, an account
+ * that cannot log in and a wrong password take the same way and the same time, count the same, and get the same answer.
+ *
+ * A hash of other settings than the configured ones is made anew after the answer, while the password is at hand. That
+ * may fail: the next login tries again.
  */
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #include "services/caller_address.h"
 #include "services/failure.h"
 #include "services/hashing.h"
+#include "services/password_attempt.h"
 #include "services/rules.h"
 #include "services/tokens.h"
 #include "services/worker.h"
@@ -23,6 +26,8 @@ struct login_operation {
     struct mote_store_get_user read;
     struct mote_store_create_session create;
     struct mote_store_audit audit;
+    struct mote_store_set_password rehash;
+    struct mote_throttle_attempt attempt;
     char password[MOTE_PASSWORD_MAX + 1];
     uint8_t refresh[MOTE_TOKENS_REFRESH_BYTES];
 };
@@ -34,8 +39,64 @@ static void finish_login(struct login_operation *operation)
     mote_secret_wipe(operation->refresh, sizeof operation->refresh);
     mote_secret_wipe(operation->hashing.job.hash, sizeof operation->hashing.job.hash);
     mote_secret_wipe(operation->read.user.password_hash, sizeof operation->read.user.password_hash);
+    mote_secret_wipe(operation->rehash.password_hash, sizeof operation->rehash.password_hash);
     mote_call_unref(call);
 }
+
+/* --- another hash of the same password ------------------------------------------------------------------------- */
+
+static void end_rehash(struct login_operation *operation, int result)
+{
+    if (result != 0) {
+        mote_log(mote_services_worker_of(operation->hashing.call)->services->log, MOTE_LOG_INFO, "services",
+                 "services.not_rehashed", "a password could not be hashed with the present settings",
+                 mote_log_text("error", mote_error_name(result)));
+    }
+    finish_login(operation);
+}
+
+static void rehash_written(struct mote_store_write *write)
+{
+    struct mote_store_set_password *rehash = MOTE_CONTAINER_OF(write, struct mote_store_set_password, write);
+    end_rehash(MOTE_CONTAINER_OF(rehash, struct login_operation, rehash), write->result);
+}
+
+static void rehashed(struct mote_hashing *hashing, int result)
+{
+    struct login_operation *operation = MOTE_CONTAINER_OF(hashing, struct login_operation, hashing);
+    struct mote_services_worker *worker = mote_services_worker_of(hashing->call);
+    struct mote_store_set_password *rehash = &operation->rehash;
+    if (result == 0) {
+        rehash->act = MOTE_STORE_PASSWORD_REHASH;
+        rehash->user_epoch = operation->read.user.epoch;
+        memcpy(rehash->user_id, operation->read.user.id, sizeof rehash->user_id);
+        memcpy(rehash->password_hash, hashing->job.hash, sizeof rehash->password_hash);
+        rehash->write.kind = MOTE_STORE_SET_PASSWORD;
+        rehash->write.done = rehash_written;
+        rehash->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+        result = mote_store_submit(worker->session, &rehash->write);
+    }
+    if (result != 0) {
+        end_rehash(operation, result);
+    }
+}
+
+static void rehash_or_finish(struct login_operation *operation)
+{
+    struct mote_hashing *hashing = &operation->hashing;
+    const struct mote_services *services = mote_services_worker_of(hashing->call)->services;
+    if (!mote_password_needs_rehash(operation->read.user.password_hash,
+                                    mote_password_pool_settings(services->passwords))) {
+        finish_login(operation);
+        return;
+    }
+    hashing->job.kind = MOTE_PASSWORD_HASH;
+    hashing->unattended = true;
+    hashing->done = rehashed;
+    mote_hashing_start(hashing, mote_slice_text(operation->password));
+}
+
+/* --- the answer ------------------------------------------------------------------------------------------------ */
 
 static void reply_to_login(struct login_operation *operation)
 {
@@ -67,7 +128,10 @@ static void session_created(struct mote_store_write *write)
     struct mote_call *call = operation->hashing.call;
     if (write->result == 0) {
         reply_to_login(operation);
-    } else if (write->result == MOTE_ENOTFOUND || write->result == MOTE_ECONFLICT) {
+        rehash_or_finish(operation);
+        return;
+    }
+    if (write->result == MOTE_ENOTFOUND || write->result == MOTE_ECONFLICT) {
         mote_failure_answer(call, MOTE_FAILURE_CREDENTIALS_INVALID);
     } else {
         mote_failure_answer_store(call, write->result);
@@ -130,10 +194,7 @@ static void verified(struct mote_hashing *hashing, int result)
     struct login_operation *operation = MOTE_CONTAINER_OF(hashing, struct login_operation, hashing);
     struct mote_call *call = hashing->call;
     struct mote_services_worker *worker = mote_services_worker_of(call);
-    if (result != 0 || mote_call_is_over(call)) {
-        if (result != 0) {
-            mote_failure_answer_password(call, result);
-        }
+    if (!mote_password_attempt_end(call, &operation->attempt, result, MOTE_FAILURE_CREDENTIALS_INVALID)) {
         finish_login(operation);
         return;
     }
@@ -204,6 +265,9 @@ static void login(struct mote_call *call, const auth_v1_LoginRequest *request)
         read->key = MOTE_STORE_BY_EMAIL;
         memcpy(read->text, request->identifier.email, sizeof request->identifier.email);
     }
+    if (!mote_password_attempt_begin(call, &operation->attempt, read->text)) {
+        return;
+    }
     memcpy(operation->password, request->password, sizeof operation->password);
     operation->hashing.call = call;
     read->done = user_read;
@@ -215,69 +279,4 @@ void auth_v1_auth_service_login(struct mote_call *call, const auth_v1_LoginReque
 {
     login(call, request);
     mote_secret_wipe((void *)(uintptr_t)request->password, sizeof request->password);
-}
-
-struct logout_operation {
-    struct mote_store_revoke_sessions revoke;
-    struct mote_call *call;
-};
-
-static void logged_out(struct mote_store_write *write)
-{
-    struct mote_store_revoke_sessions *revoke = MOTE_CONTAINER_OF(write, struct mote_store_revoke_sessions, write);
-    struct logout_operation *operation = MOTE_CONTAINER_OF(revoke, struct logout_operation, revoke);
-    struct mote_call *call = operation->call;
-    if (write->result == 0) {
-        auth_v1_LogoutResponse response = {.revoked_session_count = (int32_t)revoke->revoked_count};
-        mote_call_reply(call, &response);
-    } else {
-        mote_failure_answer_store(call, write->result);
-    }
-    mote_call_unref(call);
-}
-
-static bool read_scope(enum mote_store_scope *out, auth_v1_LogoutScope scope)
-{
-    switch (scope) {
-    case auth_v1_LogoutScope_LOGOUT_SCOPE_UNSPECIFIED:
-    case auth_v1_LogoutScope_LOGOUT_SCOPE_LOCAL:
-        *out = MOTE_STORE_SCOPE_ONE;
-        return true;
-    case auth_v1_LogoutScope_LOGOUT_SCOPE_OTHERS:
-        *out = MOTE_STORE_SCOPE_OTHERS;
-        return true;
-    case auth_v1_LogoutScope_LOGOUT_SCOPE_GLOBAL:
-        *out = MOTE_STORE_SCOPE_ALL;
-        return true;
-    }
-    return false;
-}
-
-void auth_v1_auth_service_logout(struct mote_call *call, const auth_v1_LogoutRequest *request)
-{
-    struct mote_services_worker *worker = mote_services_worker_of(call);
-    const struct mote_identity *caller = mote_call_identity(call);
-    struct logout_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
-    if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
-        return;
-    }
-    struct mote_store_revoke_sessions *revoke = &operation->revoke;
-    if (!read_scope(&revoke->scope, request->scope)) {
-        const struct mote_violation violation = {.field = "scope", .text = "must be a known scope"};
-        mote_failure_answer_fields(call, &violation, 1);
-        return;
-    }
-    memcpy(revoke->user_id, caller->user_id, sizeof revoke->user_id);
-    memcpy(revoke->session_id, caller->session_id, sizeof revoke->session_id);
-    revoke->write.kind = MOTE_STORE_REVOKE_SESSIONS;
-    revoke->write.done = logged_out;
-    revoke->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
-    operation->call = call;
-    mote_call_ref(call);
-    int result = mote_store_submit(worker->session, &revoke->write);
-    if (result != 0) {
-        mote_failure_answer_store(call, result);
-        mote_call_unref(call);
-    }
 }
