@@ -50,6 +50,8 @@ struct mote_command_call {
 extern const struct mote_command mote_command_serve, mote_command_healthcheck, mote_command_probe, mote_command_config,
     mote_command_version, mote_command_user_create, mote_command_user_list, mote_command_user_show,
     mote_command_user_disable, mote_command_user_enable, mote_command_user_delete, mote_command_user_export;
+extern const struct mote_command mote_command_store_backup, mote_command_store_check, mote_command_store_restore,
+    mote_command_audit_list;
 
 /* Every command, in the order of the help; NULL past the end. */
 const struct mote_command *mote_command_at(size_t index);

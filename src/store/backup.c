@@ -65,51 +65,15 @@ static int check_rows(sqlite3 *db, void (*each)(void *context, const char *findi
     return is_wrong ? MOTE_ECORRUPT : 0;
 }
 
-/* --- opening ----------------------------------------------------------------------------------------------------- */
-
-/* Opens for looking and refuses what is no store of ours. On failure it is closed. */
-static int open_store(struct mote_sqlite *sqlite, const char *path, int64_t *version, char *problem)
-{
-    struct stat status;
-    *sqlite = (struct mote_sqlite){.db = NULL};
-    if (stat(path, &status) != 0) {
-        return errno == ENOENT
-                   ? mote_problem_tell(problem, MOTE_ENOTFOUND, "sqlite: there is no %s", mote_problem_shown(path))
-                   : mote_problem_of_system(problem, errno, "read", path);
-    }
-    if (!S_ISREG(status.st_mode) || status.st_size == 0) {
-        return mote_problem_of_database(problem, MOTE_ECORRUPT, "read", path);
-    }
-    int result = mote_sqlite_open_for_looking(sqlite, path);
-    if (result != 0) {
-        return mote_problem_of_database(problem, result, "read", path);
-    }
-    result = mote_database_check_version(path, sqlite->db, version, problem);
-    if (result != 0) {
-        mote_sqlite_close(sqlite);
-    }
-    return result;
-}
-
-/* The store of a URL, without its lock. */
-static int find_store(struct mote_database *database, const char *url, char *problem)
-{
-    if (strcmp(url, "memory:") == 0) {
-        return mote_problem_tell(problem, MOTE_EUNSUPPORTED, "store: a store in memory: has no file");
-    }
-    mote_sqlite_set_up();
-    return mote_database_find(database, url, problem);
-}
-
 int mote_backup_check(const char *url, void (*each)(void *context, const char *finding), void *context,
                       char problem[MOTE_STORE_PROBLEM_MAX])
 {
     struct mote_database database;
     struct mote_sqlite sqlite;
     int64_t version = 0;
-    int result = find_store(&database, url, problem);
+    int result = mote_database_find_existing(&database, url, problem);
     if (result == 0) {
-        result = open_store(&sqlite, database.path, &version, problem);
+        result = mote_database_look(&sqlite, database.path, &version, problem);
     }
     if (result != 0) {
         return result;
@@ -144,13 +108,13 @@ static int refuse_own_files(const struct mote_database *database, const char *pa
         struct stat status;
         mote_database_beside(own, database, suffixes[i]);
         if (stat(own, &status) == 0 && status.st_dev == target.st_dev && status.st_ino == target.st_ino) {
-            return mote_problem_tell(problem, MOTE_EINVAL, "sqlite: %s is the store itself: choose another name",
+            return mote_problem_tell(problem, MOTE_EEXISTS, "sqlite: %s is the store itself: choose another name",
                                      mote_problem_shown(path));
         }
     }
     return S_ISREG(target.st_mode)
                ? 0
-               : mote_problem_tell(problem, MOTE_EINVAL, "sqlite: %s is not a regular file", mote_problem_shown(path));
+               : mote_problem_tell(problem, MOTE_EEXISTS, "sqlite: %s is not a regular file", mote_problem_shown(path));
 }
 
 int mote_backup_make(const struct mote_backup *backup, char problem[MOTE_STORE_PROBLEM_MAX])
@@ -159,7 +123,7 @@ int mote_backup_make(const struct mote_backup *backup, char problem[MOTE_STORE_P
     struct mote_sqlite sqlite;
     char fresh[PATH_MAX];
     int64_t version = 0;
-    int result = find_store(&database, backup->url, problem);
+    int result = mote_database_find_existing(&database, backup->url, problem);
     if (result == 0) {
         result = refuse_own_files(&database, backup->path, problem);
     }
@@ -171,7 +135,7 @@ int mote_backup_make(const struct mote_backup *backup, char problem[MOTE_STORE_P
         result = mote_problem_tell(problem, MOTE_EINVAL, "sqlite: the path is too long");
     }
     if (result == 0) {
-        result = open_store(&sqlite, database.path, &version, problem);
+        result = mote_database_look(&sqlite, database.path, &version, problem);
     }
     if (result != 0) {
         return result;
@@ -187,7 +151,7 @@ static int copy_backup(const struct mote_backup *backup, const char *fresh, char
 {
     struct mote_sqlite sqlite;
     int64_t version = 0;
-    int result = open_store(&sqlite, backup->path, &version, problem);
+    int result = mote_database_look(&sqlite, backup->path, &version, problem);
     if (result == 0) {
         result = mote_copy_check(sqlite.db, NULL, NULL);
         if (result != 0) {
@@ -274,7 +238,7 @@ int mote_backup_restore(const struct mote_backup *backup, int64_t now, char kept
     struct mote_database database;
     char fresh[PATH_MAX];
     kept[0] = '\0';
-    int result = find_store(&database, backup->url, problem);
+    int result = mote_database_find_existing(&database, backup->url, problem);
     if (result != 0) {
         return result;
     }

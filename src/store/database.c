@@ -401,3 +401,38 @@ int64_t mote_database_size(const struct mote_database *database)
     struct stat status;
     return stat(database->path, &status) == 0 ? (int64_t)status.st_size : 0;
 }
+
+/* --- looking ----------------------------------------------------------------------------------------------------- */
+
+int mote_database_look(struct mote_sqlite *sqlite, const char *path, int64_t *version,
+                       char problem[MOTE_STORE_PROBLEM_MAX])
+{
+    struct stat status;
+    *sqlite = (struct mote_sqlite){.db = NULL};
+    if (stat(path, &status) != 0) {
+        return errno == ENOENT
+                   ? mote_problem_tell(problem, MOTE_ENOTFOUND, "sqlite: there is no %s", mote_problem_shown(path))
+                   : mote_problem_of_system(problem, errno, "read", path);
+    }
+    if (!S_ISREG(status.st_mode) || status.st_size == 0) {
+        return mote_problem_of_database(problem, MOTE_ECORRUPT, "read", path);
+    }
+    int result = mote_sqlite_open_for_looking(sqlite, path);
+    if (result != 0) {
+        return mote_problem_of_database(problem, result, "read", path);
+    }
+    result = mote_database_check_version(path, sqlite->db, version, problem);
+    if (result != 0) {
+        mote_sqlite_close(sqlite);
+    }
+    return result;
+}
+
+int mote_database_find_existing(struct mote_database *database, const char *url, char problem[MOTE_STORE_PROBLEM_MAX])
+{
+    if (strcmp(url, "memory:") == 0) {
+        return mote_problem_tell(problem, MOTE_EUNSUPPORTED, "store: a store in memory: has no file");
+    }
+    mote_sqlite_set_up();
+    return mote_database_find(database, url, problem);
+}

@@ -44,4 +44,11 @@ void mote_database_beside(char out[PATH_MAX], const struct mote_database *databa
 /* fsync of a file (flags O_RDWR) or a folder (O_RDONLY | O_DIRECTORY). 0 or errno. */
 MOTE_MUST_CHECK int mote_database_sync(const char *path, int flags);
 
+/* The path of a store that is looked at from outside: as mote_database_find, but MOTE_EUNSUPPORTED for `memory:`. */
+MOTE_MUST_CHECK int mote_database_find_existing(struct mote_database *database, const char *url,
+                                                char problem[MOTE_STORE_PROBLEM_MAX]);
+/* Opens a file for looking and refuses what is no store that this program knows. On failure it is closed. */
+MOTE_MUST_CHECK int mote_database_look(struct mote_sqlite *sqlite, const char *path, int64_t *version,
+                                       char problem[MOTE_STORE_PROBLEM_MAX]);
+
 #endif

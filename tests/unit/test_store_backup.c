@@ -162,11 +162,11 @@ static void test_backup_over_the_store(void **state)
     open_with_users(environment, 1, 1);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         snprintf(environment->copy, sizeof environment->copy, "%s%s", environment->fixture.path, suffixes[i]);
-        assert_int_equal(make(environment, true), MOTE_EINVAL);
+        assert_int_equal(make(environment, true), MOTE_EEXISTS);
     }
     snprintf(environment->copy, sizeof environment->copy, "%s/link", environment->fixture.folder);
     assert_int_equal(symlink(environment->fixture.path, environment->copy), 0);
-    assert_int_equal(make(environment, true), MOTE_EINVAL);
+    assert_int_equal(make(environment, true), MOTE_EEXISTS);
     assert_int_equal(unlink(environment->copy), 0);
     fixture_close(&environment->fixture);
     assert_users(environment, 1);
@@ -238,8 +238,8 @@ static void test_restore_refuses(void **state)
     assert_int_equal(make(environment, false), 0);
     fixture_close(&environment->fixture);
     assert_int_equal(restore_from(environment, "/nonexistent/copy.db"), MOTE_ENOTFOUND);
-    assert_int_equal(restore_from(environment, environment->fixture.path), MOTE_EINVAL);
-    assert_int_equal(restore_from(environment, environment->fixture.folder), MOTE_EINVAL);
+    assert_int_equal(restore_from(environment, environment->fixture.path), MOTE_EEXISTS);
+    assert_int_equal(restore_from(environment, environment->fixture.folder), MOTE_EEXISTS);
     write_bytes(environment->copy, noise, sizeof noise, 3 * 4096); /* a damaged page */
     assert_int_equal(restore_from(environment, environment->copy), MOTE_ECORRUPT);
     write_bytes(environment->copy, noise, 100, 0); /* a damaged header */
