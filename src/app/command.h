@@ -47,11 +47,30 @@ struct mote_command_call {
     char **rest;
 };
 
-extern const struct mote_command mote_command_serve, mote_command_healthcheck, mote_command_probe, mote_command_config,
-    mote_command_version, mote_command_user_create, mote_command_user_list, mote_command_user_show,
-    mote_command_user_disable, mote_command_user_enable, mote_command_user_delete, mote_command_user_export;
-extern const struct mote_command mote_command_store_backup, mote_command_store_check, mote_command_store_restore,
-    mote_command_audit_list;
+/* X(name): mote_command_<name>, in the order of the help. */
+#define MOTE_COMMAND_MAP(X)                                                                                            \
+    X(serve)                                                                                                           \
+    X(healthcheck)                                                                                                     \
+    X(probe)                                                                                                           \
+    X(user_create)                                                                                                     \
+    X(user_list)                                                                                                       \
+    X(user_show)                                                                                                       \
+    X(user_enable)                                                                                                     \
+    X(user_disable)                                                                                                    \
+    X(user_delete)                                                                                                     \
+    X(user_export)                                                                                                     \
+    X(user_import)                                                                                                     \
+    X(store_backup)                                                                                                    \
+    X(store_check)                                                                                                     \
+    X(store_restore)                                                                                                   \
+    X(audit_list)                                                                                                      \
+    X(config)                                                                                                          \
+    X(version)                                                                                                         \
+    X(help)
+
+#define X(name) extern const struct mote_command mote_command_##name;
+MOTE_COMMAND_MAP(X)
+#undef X
 
 /* Every command, in the order of the help; NULL past the end. */
 const struct mote_command *mote_command_at(size_t index);

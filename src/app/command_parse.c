@@ -108,7 +108,8 @@ bool mote_command_parse(struct mote_command_call *call, const struct mote_comman
             if (!take_flag(&command->flags[flag], &call->values[flag], count, arguments, &i)) {
                 return false;
             }
-        } else if (command->operand != NULL && call->operand == NULL && arguments[i][0] != '-') {
+        } else if (command->operand != NULL && call->operand == NULL &&
+                   (arguments[i][0] != '-' || arguments[i][1] == '\0')) {
             call->operand = arguments[i];
         } else {
             bool pair = takes_next(arguments[i]) && i + 1 < count;

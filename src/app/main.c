@@ -24,7 +24,7 @@ static const struct mote_command_flag help_flags[] = {
     {"--reference", NULL, NULL, "print docs/reference/commands.md"},
 };
 
-static const struct mote_command help = {
+const struct mote_command mote_command_help = {
     .name = "help",
     .meaning = "prints the commands and the server's options",
     .flags = help_flags,
@@ -35,23 +35,9 @@ static const struct mote_command help = {
 const struct mote_command *mote_command_at(size_t index)
 {
     static const struct mote_command *const commands[] = {
-        &mote_command_serve,
-        &mote_command_healthcheck,
-        &mote_command_probe,
-        &mote_command_user_create,
-        &mote_command_user_list,
-        &mote_command_user_show,
-        &mote_command_user_enable,
-        &mote_command_user_disable,
-        &mote_command_user_delete,
-        &mote_command_user_export,
-        &mote_command_store_backup,
-        &mote_command_store_check,
-        &mote_command_store_restore,
-        &mote_command_audit_list,
-        &mote_command_config,
-        &mote_command_version,
-        &help,
+#define X(name) &mote_command_##name,
+        MOTE_COMMAND_MAP(X)
+#undef X
     };
     return index < sizeof commands / sizeof commands[0] ? commands[index] : NULL;
 }
@@ -97,8 +83,8 @@ int main(int argc, char **argv)
         command = &mote_command_version;
         words = 1;
     } else if (count == 0 || strncmp(arguments[0], "-", 1) == 0) {
-        command = mote_command_wants_help(count, arguments) ? &help : &mote_command_serve;
-        count = command == &help ? 0 : count;
+        command = mote_command_wants_help(count, arguments) ? &mote_command_help : &mote_command_serve;
+        count = command == &mote_command_help ? 0 : count;
     }
     return command != NULL ? run(command, count - words, arguments + words) : list_group(count, arguments);
 }

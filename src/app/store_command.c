@@ -8,7 +8,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "security/secret.h"
-#include "services/rules.h"
+#include "services/failure.h"
 
 /* --- the mailbox of a thread that has nothing else to do --------------------------------------------------------- */
 
@@ -16,8 +16,9 @@ static void post(struct mote_mailbox *mailbox, struct mote_task *task)
 {
     struct mote_store_command *store = MOTE_CONTAINER_OF(mailbox, struct mote_store_command, mailbox);
     pthread_mutex_lock(&store->lock);
-    task->next = store->first; /* who submits several writes does not ask for their order */
-    store->first = task;
+    task->next = NULL;
+    *store->last = task;
+    store->last = &task->next;
     pthread_cond_signal(&store->arrived);
     pthread_mutex_unlock(&store->lock);
 }
@@ -30,6 +31,7 @@ void mote_store_command_wait(struct mote_store_command *store)
     }
     struct mote_task *task = store->first;
     store->first = task->next;
+    store->last = store->first == NULL ? &store->first : store->last;
     pthread_mutex_unlock(&store->lock);
     task->run(task);
 }
@@ -62,6 +64,7 @@ int mote_store_command_open(struct mote_store_command *store, const struct mote_
 {
     *store = (struct mote_store_command){
         .mailbox = {.post = post}, .lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
+    store->last = &store->first;
     int code = mote_command_load_options(&store->options, call);
     if (code == MOTE_EXIT_OK) {
         code = mote_command_open_log(&store->sink, &store->options);
@@ -108,15 +111,26 @@ int mote_store_command_hash(struct mote_store_command *store, char out[MOTE_PASS
     return error == 0 ? mote_password_hash(out, &settings, mote_slice_text(password), mote_random_system()) : error;
 }
 
+struct mote_store_audit mote_store_command_audit(enum mote_store_audit_action action, const uint8_t user_id[16],
+                                                 const char *detail)
+{
+    struct mote_store_audit audit = {
+        .action = action, .actor = MOTE_STORE_ACTOR_LOCAL, .detail = mote_slice_text(detail)};
+    memcpy(audit.user_id, user_id, sizeof audit.user_id);
+    return audit;
+}
+
 static void written(struct mote_store_write *write)
 {
     (void)write; /* the result stands in it, and who waits looks there */
 }
 
-int mote_store_command_write(struct mote_store_command *store, struct mote_store_write *write)
+int mote_store_command_write(struct mote_store_command *store, struct mote_store_write *write,
+                             struct mote_store_audit audit)
 {
     write->done = written;
     write->now = mote_store_command_now();
+    write->audit = &audit;
     int error = mote_store_submit(store->session, write);
     if (error == 0) {
         mote_store_command_wait(store);
@@ -163,37 +177,29 @@ int mote_store_command_find_user(struct mote_store_command *store, const char *t
 
 /* --- answers ----------------------------------------------------------------------------------------------------- */
 
-int mote_store_command_tell(int error, enum mote_failure_id refusal, const char *what)
+int mote_store_command_tell(const char *what, int error, enum mote_store_taken taken, enum mote_store_conflict conflict)
 {
     if (error == 0) {
         return MOTE_EXIT_OK;
     }
-    bool refused = refusal != MOTE_FAILURE_COUNT;
-    fprintf(stderr, "mote: %s: %s\n", what, refused ? mote_failure_row(refusal)->message : mote_error_text(error));
+    const char *text = mote_error_text(error);
+    bool refused = error == MOTE_ENOTFOUND || error == MOTE_ECONFLICT || error == MOTE_EEXISTS;
+    if (error == MOTE_EEXISTS && taken == MOTE_STORE_TAKEN_NONE) {
+        text = "the id is taken";
+    } else if (refused) {
+        text = mote_failure_row(mote_failure_of_write(error, taken, conflict))->message;
+    }
+    fprintf(stderr, "mote: %s: %s\n", what, text);
     return refused ? MOTE_EXIT_DATA : (int)mote_exit_code_of_store(error);
 }
 
-enum mote_failure_id mote_store_command_taken(int error, enum mote_store_taken taken)
+bool mote_store_command_refuse(const char *where, const struct mote_rules *rules)
 {
-    return error != MOTE_EEXISTS             ? MOTE_FAILURE_COUNT
-           : taken == MOTE_STORE_TAKEN_EMAIL ? MOTE_FAILURE_EMAIL_TAKEN
-                                             : MOTE_FAILURE_USERNAME_TAKEN;
-}
-
-enum mote_failure_id mote_store_command_conflict(int error, enum mote_store_conflict conflict)
-{
-    if (error == MOTE_ENOTFOUND) {
-        return MOTE_FAILURE_USER_NOT_FOUND;
+    static const char prefix[] = "user.";
+    for (size_t i = 0; i < rules->count; i++) {
+        const char *field = rules->violations[i].field;
+        field += strncmp(field, prefix, sizeof prefix - 1) == 0 ? sizeof prefix - 1 : 0;
+        fprintf(stderr, "mote: %s: %s %s\n", where, field, rules->violations[i].text);
     }
-    switch (conflict) {
-    case MOTE_STORE_CONFLICT_NONE:
-        break;
-    case MOTE_STORE_CONFLICT_STATE:
-        return MOTE_FAILURE_USER_STATE_CONFLICT;
-    case MOTE_STORE_CONFLICT_LAST_ADMINISTRATOR:
-        return MOTE_FAILURE_LAST_ADMIN;
-    case MOTE_STORE_CONFLICT_VERSION:
-        return MOTE_FAILURE_ETAG_MISMATCH;
-    }
-    return MOTE_FAILURE_COUNT;
+    return rules->count > 0;
 }

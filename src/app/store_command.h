@@ -10,7 +10,7 @@
 
 #include "app/command.h"
 #include "security/password.h"
-#include "services/failure.h"
+#include "services/rules.h"
 #include "store/store.h"
 
 /* Options that mote_store_command_open needs. */
@@ -24,7 +24,8 @@ struct mote_store_command {
     struct mote_mailbox mailbox;
     pthread_mutex_t lock;
     pthread_cond_t arrived;
-    struct mote_task *first; /* what came back and was not run yet, the last first */
+    struct mote_task *first; /* what came back and was not run yet, in that order */
+    struct mote_task **last;
 };
 
 /* Loads the options of the command's groups and opens. 0, or the exit code with a line on standard error: where a
@@ -40,8 +41,12 @@ MOTE_MUST_CHECK int mote_store_command_new_id(uint8_t id[16], int64_t now);
 MOTE_MUST_CHECK int mote_store_command_hash(struct mote_store_command *store, char out[MOTE_PASSWORD_HASH_MAX],
                                             const char *password);
 
-/* Submits the write, sets its time, and waits for its result. */
-MOTE_MUST_CHECK int mote_store_command_write(struct mote_store_command *store, struct mote_store_write *write);
+/* The audit record's row of what a command does to `user_id`; `detail` is borrowed, "" for none. */
+struct mote_store_audit mote_store_command_audit(enum mote_store_audit_action action, const uint8_t user_id[16],
+                                                 const char *detail);
+/* Submits the write, sets its time, and waits for its result. It is recorded as `audit` says. */
+MOTE_MUST_CHECK int mote_store_command_write(struct mote_store_command *store, struct mote_store_write *write,
+                                             struct mote_store_audit audit);
 /* Runs one thing that has come back, after waiting for it: for who submits several writes with `done`s of their own. */
 void mote_store_command_wait(struct mote_store_command *store);
 
@@ -49,12 +54,11 @@ void mote_store_command_wait(struct mote_store_command *store);
 MOTE_MUST_CHECK int mote_store_command_find_user(struct mote_store_command *store, const char *text,
                                                  struct mote_user *user);
 
-/* Tells on standard error what a failed operation of the store came to, and returns the exit code; 0 for 0. `what`
- * says on what: a username, a line. `refusal` is the service's for the same, MOTE_FAILURE_COUNT when it is none. */
-int mote_store_command_tell(int error, enum mote_failure_id refusal, const char *what);
-/* The service's refusals of an operation that ended with MOTE_EEXISTS, MOTE_ECONFLICT or MOTE_ENOTFOUND;
- * MOTE_FAILURE_COUNT for other errors. */
-enum mote_failure_id mote_store_command_taken(int error, enum mote_store_taken taken);
-enum mote_failure_id mote_store_command_conflict(int error, enum mote_store_conflict conflict);
+/* Tells on standard error what an operation of the store came to, in the service's words where it would refuse the
+ * same, and returns the exit code; 0 for 0. `what` says on what: a username, a line. */
+int mote_store_command_tell(const char *what, int error, enum mote_store_taken taken,
+                            enum mote_store_conflict conflict);
+/* Tells each violation behind `where`, without the "user." of its field. True when there is one. */
+bool mote_store_command_refuse(const char *where, const struct mote_rules *rules);
 
 #endif

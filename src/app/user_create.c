@@ -28,36 +28,34 @@ static const struct mote_command_flag flags[] = {
     [FLAG_JSON] = {"--json", NULL, NULL, "answers with the user as a line of JSON"},
 };
 
-static bool refuse(const char *flag, const char *why)
+static bool copy(char *out, size_t size, const char *text)
 {
-    if (why != NULL) {
-        fprintf(stderr, "mote: %s: %s\n", flag, why);
-    }
-    return why != NULL;
+    int length = snprintf(out, size, "%s", text);
+    return length >= 0 && (size_t)length < size;
 }
 
 /* Checks what was given and fills in the record but for the hash. False with a line for each thing that is wrong.
  * `password`: NULL for none. */
 static bool fill_user(struct mote_user *user, const char *const *values, const char *password)
 {
-    struct mote_slice username = mote_slice_text(values[FLAG_USERNAME]);
-    struct mote_slice email = mote_slice_text(values[FLAG_EMAIL]);
+    user_v1_User message = user_v1_User_init_zero;
     user_v1_Role roles[MOTE_CONVERT_ROLES_MAX + 1];
+    struct mote_rules rules = {0};
     size_t count = mote_user_print_parse_roles(roles, values[FLAG_ROLE]);
-    bool refused = refuse("--username", mote_rules_username(username));
-    refused |= email.length > 0 && refuse("--email", mote_rules_email(email));
-    refused |= refuse("--display-name", mote_rules_display_name(mote_slice_text(values[FLAG_DISPLAY_NAME])));
-    refused |= refuse("--role", mote_rules_roles(&user->roles, roles, count));
-    refused |=
-        password != NULL && refuse("the password", mote_rules_password(mote_slice_text(password), username, email));
-    if (refused) {
+    if (!copy(message.username, sizeof message.username, values[FLAG_USERNAME]) ||
+        !copy(message.email, sizeof message.email, values[FLAG_EMAIL]) ||
+        !copy(message.display_name, sizeof message.display_name, values[FLAG_DISPLAY_NAME])) {
+        fprintf(stderr, "mote: user create: a name or the address is too long\n");
         return false;
     }
-    mote_rules_lower_username(user->username, values[FLAG_USERNAME]);
-    snprintf(user->email, sizeof user->email, "%s", values[FLAG_EMAIL]);
-    snprintf(user->display_name, sizeof user->display_name, "%s", values[FLAG_DISPLAY_NAME]);
-    user->state = MOTE_USER_ACTIVE;
-    return true;
+    mote_rules_new_user(&rules, user, &message, false);
+    mote_rules_note(&rules, "roles", mote_rules_roles(&user->roles, roles, count));
+    if (password != NULL) {
+        mote_rules_note(&rules, "password",
+                        mote_rules_password(mote_slice_text(password), mote_slice_text(message.username),
+                                            mote_slice_text(message.email)));
+    }
+    return !mote_store_command_refuse("user create", &rules);
 }
 
 static int create_user(struct mote_store_command *store, struct mote_user *user, const char *password, bool json)
@@ -69,7 +67,8 @@ static int create_user(struct mote_store_command *store, struct mote_user *user,
         error = mote_store_command_new_id(create.user.id, mote_store_command_now());
     }
     if (error == 0) {
-        error = mote_store_command_write(store, &create.write);
+        error = mote_store_command_write(store, &create.write,
+                                         mote_store_command_audit(MOTE_STORE_AUDIT_CREATE_USER, create.user.id, ""));
     }
     mote_secret_wipe(create.user.password_hash, sizeof create.user.password_hash);
     if (error == 0 && json) {
@@ -78,7 +77,7 @@ static int create_user(struct mote_store_command *store, struct mote_user *user,
         mote_uuid_format(id, create.user.id);
         printf("created %s %.*s\n", create.user.username, (int)sizeof id, id);
     }
-    return mote_store_command_tell(error, mote_store_command_taken(error, create.taken), user->username);
+    return mote_store_command_tell(user->username, error, create.taken, MOTE_STORE_CONFLICT_NONE);
 }
 
 static int run(const struct mote_command_call *call)

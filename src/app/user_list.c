@@ -143,7 +143,7 @@ static int list(struct listing *listing)
     if (is_table) {
         mote_table_finish(&listing->table);
     }
-    return mote_store_command_tell(error, MOTE_FAILURE_COUNT, "list");
+    return mote_store_command_tell("list", error, MOTE_STORE_TAKEN_NONE, MOTE_STORE_CONFLICT_NONE);
 }
 
 static int run_list(const struct mote_command_call *call)
@@ -247,7 +247,7 @@ static int export_users(struct exporting *exporting, const char *path)
     mote_progress_start(&exporting->progress, stderr, mote_clock_system(), "exporting", "users", 0);
     int error = walk_over(&exporting->walk);
     mote_progress_hide(&exporting->progress);
-    int code = mote_store_command_tell(error, MOTE_FAILURE_COUNT, "export");
+    int code = mote_store_command_tell("export", error, MOTE_STORE_TAKEN_NONE, MOTE_STORE_CONFLICT_NONE);
     if (path != NULL) {
         code = close_file(exporting->out, path, code);
     }

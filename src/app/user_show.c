@@ -22,9 +22,9 @@ static int with_user(const struct mote_command_call *call, const char *method, a
     int code = mote_store_command_open(&store, call, method);
     if (code == MOTE_EXIT_OK) {
         int error = mote_store_command_find_user(&store, call->operand, &user);
-        code = error == 0 ? act(&store, call, &user)
-                          : mote_store_command_tell(error, mote_store_command_conflict(error, MOTE_STORE_CONFLICT_NONE),
-                                                    call->operand);
+        code = error == 0
+                   ? act(&store, call, &user)
+                   : mote_store_command_tell(call->operand, error, MOTE_STORE_TAKEN_NONE, MOTE_STORE_CONFLICT_NONE);
         mote_secret_wipe(user.password_hash, sizeof user.password_hash);
     }
     mote_store_command_close(&store);
@@ -39,7 +39,7 @@ static int print(const struct mote_user *user, bool json)
     } else {
         error = mote_user_print_fields(stdout, user);
     }
-    return mote_store_command_tell(error, MOTE_FAILURE_COUNT, user->username);
+    return mote_store_command_tell(user->username, error, MOTE_STORE_TAKEN_NONE, MOTE_STORE_CONFLICT_NONE);
 }
 
 /* --- show -------------------------------------------------------------------------------------------------------- */
@@ -88,7 +88,11 @@ static int set_state(struct mote_store_command *store, const struct mote_command
         fprintf(stderr, "mote: --reason: must be UTF-8 of at most %zu bytes\n", sizeof set.reason - 1);
         return MOTE_EXIT_DATA;
     }
-    int error = mote_store_command_write(store, &set.write);
+    int error =
+        mote_store_command_write(store, &set.write,
+                                 mote_store_command_audit(state == MOTE_USER_DISABLED ? MOTE_STORE_AUDIT_DISABLE_USER
+                                                                                      : MOTE_STORE_AUDIT_ENABLE_USER,
+                                                          user->id, reason));
     if (error == 0 && call->values[FLAG_JSON] != NULL) {
         mote_user_print_json(stdout, &set.user, false);
     } else if (error == 0) {
@@ -96,7 +100,7 @@ static int set_state(struct mote_store_command *store, const struct mote_command
                set.revoked_count);
     }
     mote_secret_wipe(set.user.password_hash, sizeof set.user.password_hash);
-    return mote_store_command_tell(error, mote_store_command_conflict(error, set.conflict), user->username);
+    return mote_store_command_tell(user->username, error, MOTE_STORE_TAKEN_NONE, set.conflict);
 }
 
 static int disable(struct mote_store_command *store, const struct mote_command_call *call, struct mote_user *user)
@@ -157,11 +161,12 @@ static int delete (struct mote_store_command *store, const struct mote_command_c
         return MOTE_EXIT_USAGE;
     }
     memcpy(removal.user_id, user->id, sizeof removal.user_id);
-    int error = mote_store_command_write(store, &removal.write);
+    int error = mote_store_command_write(
+        store, &removal.write, mote_store_command_audit(MOTE_STORE_AUDIT_DELETE_USER, user->id, user->username));
     if (error == 0) {
         printf("deleted %s\n", user->username);
     }
-    return mote_store_command_tell(error, mote_store_command_conflict(error, removal.conflict), user->username);
+    return mote_store_command_tell(user->username, error, MOTE_STORE_TAKEN_NONE, removal.conflict);
 }
 
 static int run_delete(const struct mote_command_call *call)

@@ -162,6 +162,17 @@ const char *mote_rules_password(struct mote_slice password, struct mote_slice us
     return mote_common_passwords_contain(password) ? "is one of the most used passwords" : NULL;
 }
 
+const char *mote_rules_password_or_hash(bool *is_hash, struct mote_slice password, struct mote_slice username,
+                                        struct mote_slice email)
+{
+    static const struct mote_slice marks[] = {MOTE_SLICE_LITERAL("$argon2id$"), MOTE_SLICE_LITERAL("pbkdf2-sha256$")};
+    *is_hash = mote_slice_starts_with(password, marks[0]) || mote_slice_starts_with(password, marks[1]);
+    if (!*is_hash) {
+        return mote_rules_password(password, username, email);
+    }
+    return mote_password_is_hash(password) ? NULL : "must be a hash that this server can check";
+}
+
 const char *mote_rules_roles(uint32_t *bits, const user_v1_Role *roles, size_t count)
 {
     static const uint32_t known[] = {0, MOTE_ROLE_BIT_USER, MOTE_ROLE_BIT_SERVICE, MOTE_ROLE_BIT_ADMIN};

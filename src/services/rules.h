@@ -37,6 +37,9 @@ void mote_rules_lower_username(char *out, const char *username);
 /* The account that a request for a new one asks for, as the store takes it; what breaks a rule is noted. Only an
  * administrator's word counts for the roles and for a verified address. */
 void mote_rules_new_user(struct mote_rules *rules, struct mote_user *out, const user_v1_User *user, bool is_admin);
+/* At an import what stands for the password may be its hash. The reason it is refused, or NULL. */
+const char *mote_rules_password_or_hash(bool *is_hash, struct mote_slice password, struct mote_slice username,
+                                        struct mote_slice email);
 /* Numbers of user.v1.Role as bits of enum mote_role_bit: no role means USER. The reason they are refused, or NULL. */
 const char *mote_rules_roles(uint32_t *bits, const user_v1_Role *roles, size_t count);
 /* 0 means MOTE_RULES_PAGE_DEFAULT, more than MOTE_RULES_PAGE_MAX means that. The reason it is refused, or NULL. */

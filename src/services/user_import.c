@@ -236,21 +236,6 @@ static void hash(struct slot *slot, struct mote_slice password)
     mote_assert(result == 0); /* a patient job is taken */
 }
 
-/* What stands for the password may be its hash. None: the account cannot log in. */
-static const char *refused_password(const user_v1_ImportUsersRequest *request, bool *is_hash)
-{
-    static const struct mote_slice marks[] = {MOTE_SLICE_LITERAL("$argon2id$"), MOTE_SLICE_LITERAL("pbkdf2-sha256$")};
-    struct mote_slice password = mote_slice_text(request->initial_password);
-    *is_hash = mote_slice_starts_with(password, marks[0]) || mote_slice_starts_with(password, marks[1]);
-    if (!request->has_initial_password) {
-        return NULL;
-    }
-    if (*is_hash) {
-        return mote_password_is_hash(password) ? NULL : "must be a hash that this server can check";
-    }
-    return mote_rules_password(password, mote_slice_text(request->user.username), mote_slice_text(request->user.email));
-}
-
 static void take(struct import *import, const user_v1_ImportUsersRequest *request)
 {
     struct mote_services_worker *worker = mote_services_worker_of(import->call);
@@ -266,7 +251,12 @@ static void take(struct import *import, const user_v1_ImportUsersRequest *reques
     struct mote_rules rules = {0};
     bool is_hash = false;
     mote_rules_new_user(&rules, &slot->create.user, &request->user, true);
-    mote_rules_note(&rules, "initial_password", refused_password(request, &is_hash));
+    if (request->has_initial_password) {
+        mote_rules_note(&rules, "initial_password",
+                        mote_rules_password_or_hash(&is_hash, mote_slice_text(request->initial_password),
+                                                    mote_slice_text(request->user.username),
+                                                    mote_slice_text(request->user.email)));
+    }
     if (rules.count > 0) {
         count_failure(import, slot->index, MOTE_FAILURE_FIELD_INVALID);
         release(slot);

@@ -85,9 +85,11 @@ int mote_apply_create_user(const struct mote_apply *apply, struct mote_store_cre
     if (result != 0 || create->check_only) {
         return result;
     }
-    user->create_time = apply->now;
-    user->update_time = apply->now;
-    user->last_login_time = 0;
+    if (!create->keep_times) {
+        user->create_time = apply->now;
+        user->update_time = apply->now;
+        user->last_login_time = 0;
+    }
     user->epoch = 1;
     user->version = 1;
     result = insert_user(apply, user);

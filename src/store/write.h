@@ -52,6 +52,7 @@ enum mote_store_taken {
  * create_time, update_time, epoch (1) and version (1) are set by the store in `user`. */
 struct mote_store_create_user {
     struct mote_store_write write;
+    bool keep_times; /* a restore: create_time, update_time and last_login_time come from `user` too */
     bool check_only; /* tell what would be refused, write nothing */
     struct mote_user user;
     enum mote_store_taken taken;
