@@ -97,6 +97,8 @@ void mote_server_worker_free(struct mote_server_worker *worker);
 /* The time of this loop turn, for what runs in it outside of connections: late answers measure by it. */
 void mote_server_worker_set_now(struct mote_server_worker *worker, uint64_t now_ns);
 struct mote_server *mote_server_worker_server(struct mote_server_worker *worker);
+/* For the timers of handlers that wait. */
+struct mote_timer_wheel *mote_server_worker_wheel(struct mote_server_worker *worker);
 /* Handlers running (or held by references) on this worker. */
 size_t mote_server_worker_calls(const struct mote_server_worker *worker);
 

@@ -61,6 +61,11 @@ struct mote_server *mote_server_worker_server(struct mote_server_worker *worker)
     return worker->server;
 }
 
+struct mote_timer_wheel *mote_server_worker_wheel(struct mote_server_worker *worker)
+{
+    return worker->wheel;
+}
+
 size_t mote_server_worker_calls(const struct mote_server_worker *worker)
 {
     return worker->handlers + worker->streams;

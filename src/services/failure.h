@@ -58,6 +58,8 @@
       "the etag given is not the present one: somebody has changed the user since")                                    \
     X(SESSION_NOT_FOUND, NOT_FOUND, "session not found", 0,                                                            \
       "no such session, or it is over, or it is someone else's and the caller is no administrator")                    \
+    X(RESUME_TOKEN_EXPIRED, OUT_OF_RANGE, "the resume token is too old: read the users again, then watch anew", 0,     \
+      "some of the changes behind the resume token are not kept any more, or a watch fell so far behind")              \
     X(STORE_FULL, RESOURCE_EXHAUSTED, "the store is full", 0, "the disk is full: nothing was changed")                 \
     X(STORE_UNAVAILABLE, UNAVAILABLE, "the store cannot be reached: try again later", 0,                               \
       "the store is locked by another program, or slower than its queue is long: nothing was changed")                 \

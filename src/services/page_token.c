@@ -34,7 +34,7 @@ int mote_page_token_make(char *out, const struct mote_keyring *keyring, struct m
     raw[length++] = (uint8_t)kid_length;
     memcpy(raw + length, kid, kid_length);
     length += kid_length;
-    uint64_t expiry = (uint64_t)(now + MOTE_PAGE_TOKEN_LIFETIME);
+    uint64_t expiry = (uint64_t)(now == MOTE_PAGE_TOKEN_NO_END ? now : now + MOTE_PAGE_TOKEN_LIFETIME);
     for (size_t i = 0; i < EXPIRY_BYTES; i++) {
         raw[length++] = (uint8_t)(expiry >> (8 * (EXPIRY_BYTES - 1 - i)));
     }

@@ -20,11 +20,13 @@
 #define MOTE_PAGE_TOKEN_RAW_MAX  (2u + MOTE_JWT_KID_MAX + 8u + MOTE_PAGE_CURSOR_MAX + 32u)
 #define MOTE_PAGE_TOKEN_MAX      ((MOTE_PAGE_TOKEN_RAW_MAX * 4u + 2u) / 3u) /* characters */
 #define MOTE_PAGE_TOKEN_LIFETIME 3600                                       /* seconds */
+#define MOTE_PAGE_TOKEN_NO_END   INT64_MAX
 
 /*
  * `scope` is whatever must be the same in the request that uses the token: the method, its filter and its order.
- * `out` takes MOTE_PAGE_TOKEN_MAX characters and a NUL. `now`: seconds since 1970. MOTE_ELIMIT for a cursor that is too
- * long, or what mote_keyring_mac returns.
+ * `out` takes MOTE_PAGE_TOKEN_MAX characters and a NUL. `now`: seconds since 1970, or
+ * MOTE_PAGE_TOKEN_NO_END for a token that does not end by time. MOTE_ELIMIT for a cursor that is too long, or what
+ * mote_keyring_mac returns.
  */
 MOTE_MUST_CHECK int mote_page_token_make(char *out, const struct mote_keyring *keyring, struct mote_slice scope,
                                          struct mote_slice cursor, int64_t now);

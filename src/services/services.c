@@ -19,6 +19,7 @@ int mote_services_worker_new(struct mote_services_worker **out, struct mote_serv
     worker->services = services;
     worker->mem = mem;
     worker->mailbox = mailbox;
+    mote_watches_init(&worker->watches);
     worker->wall_high = services->clock->wall_ns(services->clock->context);
     int result = mote_store_session_open(&worker->session, services->store, mailbox);
     if (result != 0) {

@@ -11,5 +11,4 @@
         mote_failure_answer_not_implemented(call);                                                                     \
     }
 
-NOT_IMPLEMENTED(user_v1_user_service_watch_users, user_v1_WatchUsersRequest)
 NOT_IMPLEMENTED(auth_v1_auth_service_revoke_token, auth_v1_RevokeTokenRequest)

@@ -11,6 +11,7 @@
 #include "security/token_cache.h"
 #include "services/revocation.h"
 #include "services/services.h"
+#include "services/watch.h"
 #include "store/store.h"
 
 struct mote_services_worker {
@@ -21,6 +22,7 @@ struct mote_services_worker {
     struct mote_keyring *held; /* by mote_services_worker_keyring */
     struct mote_token_cache *cache;
     struct mote_revocation revocation;
+    struct mote_watches watches;
     int64_t wall_high; /* the latest wall time seen, ns */
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "store/feed.h"
 
 /* Revoked sessions must be known as long as an access token of theirs may live; a week is far beyond that. */
 #define SESSION_KEEP_NS (7 * 24 * 3600 * (int64_t)MOTE_NS_PER_SECOND)
@@ -102,6 +103,9 @@ int mote_apply_upkeep(struct mote_sqlite *sqlite, int64_t now, unsigned limit, u
     if (result == 0) {
         *deleted += (unsigned)sqlite3_changes(sqlite->db);
         result = mote_apply_prune_audit(sqlite, now, limit - *deleted, deleted);
+    }
+    if (result == 0) {
+        result = mote_feed_prune(sqlite, now, limit - *deleted, deleted);
     }
     return result;
 }

@@ -15,7 +15,8 @@ MOTE_MUST_CHECK int mote_apply(struct mote_sqlite *sqlite, struct mote_changes *
 /* True for the results that belong to one write and leave the transaction as it was. */
 bool mote_apply_is_own_result(int result);
 
-/* Deletes up to `limit` rows of sessions and refresh tokens that have been over for long; *deleted tells how many. */
+/* Deletes up to `limit` rows of what has been over for long, sessions and old changes of users among them; *deleted
+ * tells how many. */
 MOTE_MUST_CHECK int mote_apply_upkeep(struct mote_sqlite *sqlite, int64_t now, unsigned limit, unsigned *deleted);
 
 #endif

@@ -109,6 +109,17 @@ static int checkpoint(struct mote_writer *writer, int mode)
     return result;
 }
 
+/* What the log held may be more than was answered. */
+static int publish_feed(struct mote_writer *writer)
+{
+    int64_t sequence = 0;
+    int result = mote_feed_last(&writer->sqlite, &sequence);
+    if (result == 0) {
+        mote_feed_publish(writer->feed, sequence);
+    }
+    return result;
+}
+
 static int reopen(struct mote_writer *writer)
 {
     mote_sqlite_close(&writer->sqlite);
@@ -132,7 +143,7 @@ static int reopen(struct mote_writer *writer)
     if (result == 0) {
         result = mote_sqlite_run(mote_sqlite_statement(&writer->sqlite, MOTE_STATEMENT_PROBE));
     }
-    return result;
+    return result == 0 ? publish_feed(writer) : result;
 }
 
 bool mote_maintenance_recover(struct mote_writer *writer, uint64_t now)

@@ -37,7 +37,7 @@ void mote_reader_end_turn(struct mote_reader *reader)
     }
 }
 
-static int begin_turn(struct mote_reader *reader)
+int mote_reader_begin_read(struct mote_reader *reader)
 {
     uint64_t number = mote_changes_number(reader->changes);
     if (reader->in_turn && reader->number == number) {
@@ -59,9 +59,9 @@ static int begin_turn(struct mote_reader *reader)
 }
 
 /* After an error the transaction and the cached pages are not to be trusted. */
-static int end_read(struct mote_reader *reader, int result)
+int mote_reader_end_read(struct mote_reader *reader, int result)
 {
-    if (result != 0 && result != MOTE_ENOTFOUND) {
+    if (result != 0 && result != MOTE_ENOTFOUND && result != MOTE_EEXPIRED) {
         mote_reader_end_turn(reader);
         reader->is_doubtful = true;
     }
@@ -70,9 +70,9 @@ static int end_read(struct mote_reader *reader, int result)
 
 int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user *read)
 {
-    int result = begin_turn(reader);
+    int result = mote_reader_begin_read(reader);
     if (result != 0) {
-        return end_read(reader, result);
+        return mote_reader_end_read(reader, result);
     }
     sqlite3_stmt *statement = NULL;
     switch (read->key) {
@@ -94,7 +94,7 @@ int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user 
         mote_sqlite_bind_text(statement, 1, read->text);
         break;
     }
-    return end_read(reader, mote_sqlite_get_user(statement, &read->user));
+    return mote_reader_end_read(reader, mote_sqlite_get_user(statement, &read->user));
 }
 
 /* Without an `after`, the bounds are values that nothing lies beyond: a blob comes after every text. */
@@ -172,25 +172,25 @@ int mote_reader_list_users(struct mote_reader *reader, struct mote_store_list_us
 {
     read->more = false;
     read->total = 0;
-    int result = begin_turn(reader);
+    int result = mote_reader_begin_read(reader);
     if (result == 0) {
         result = count_users(reader, &read->total);
     }
     if (result == 0) {
         result = list_rows(reader, read);
     }
-    return end_read(reader, result);
+    return mote_reader_end_read(reader, result);
 }
 
 int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_session *read)
 {
-    int result = begin_turn(reader);
+    int result = mote_reader_begin_read(reader);
     int64_t revoke_time = 0;
     if (result == 0) {
         result = mote_sqlite_get_session(&reader->sqlite, read->id, &read->record, &revoke_time);
     }
     read->revoked = revoke_time != 0;
-    return end_read(reader, result);
+    return mote_reader_end_read(reader, result);
 }
 
 static int list_sessions(struct mote_reader *reader, struct mote_store_list_sessions *read)
@@ -230,24 +230,24 @@ static int list_sessions(struct mote_reader *reader, struct mote_store_list_sess
 int mote_reader_list_sessions(struct mote_reader *reader, struct mote_store_list_sessions *read)
 {
     read->more = false;
-    int result = begin_turn(reader);
+    int result = mote_reader_begin_read(reader);
     if (result == 0) {
         result = list_sessions(reader, read);
     }
-    return end_read(reader, result);
+    return mote_reader_end_read(reader, result);
 }
 
 int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_refresh *read)
 {
     struct mote_sqlite_refresh refresh;
-    int result = begin_turn(reader);
+    int result = mote_reader_begin_read(reader);
     if (result == 0) {
         result = mote_sqlite_get_refresh(&reader->sqlite, read->hash, &refresh);
     }
     if (result == 0) {
         memcpy(read->kid, refresh.kid, sizeof read->kid);
     }
-    return end_read(reader, result);
+    return mote_reader_end_read(reader, result);
 }
 
 static int load_sessions(struct mote_reader *reader, const struct mote_reader_revocations *read)
@@ -332,7 +332,7 @@ static int load_deleted(struct mote_reader *reader, const struct mote_reader_rev
 
 int mote_reader_load_revocations(struct mote_reader *reader, struct mote_reader_revocations *read)
 {
-    int result = begin_turn(reader);
+    int result = mote_reader_begin_read(reader);
     if (result == 0) {
         read->position = reader->number;
         result = load_sessions(reader, read);
@@ -343,5 +343,5 @@ int mote_reader_load_revocations(struct mote_reader *reader, struct mote_reader_
     if (result == 0) {
         result = load_deleted(reader, read);
     }
-    return end_read(reader, result);
+    return mote_reader_end_read(reader, result);
 }

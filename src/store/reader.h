@@ -23,6 +23,11 @@ MOTE_MUST_CHECK int mote_reader_open(struct mote_reader *reader, const char *pat
 void mote_reader_close(struct mote_reader *reader);
 void mote_reader_end_turn(struct mote_reader *reader);
 
+/* Before and after the statements of a read. The second returns `result`; after an error nothing that the connection
+ * holds is trusted any more. */
+MOTE_MUST_CHECK int mote_reader_begin_read(struct mote_reader *reader);
+MOTE_MUST_CHECK int mote_reader_end_read(struct mote_reader *reader, int result);
+
 /* As the functions of the same name in store.h, with the result returned instead of `done` called. */
 MOTE_MUST_CHECK int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user *read);
 MOTE_MUST_CHECK int mote_reader_list_users(struct mote_reader *reader, struct mote_store_list_users *read);

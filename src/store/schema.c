@@ -105,6 +105,21 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     "ALTER TABLE users ADD COLUMN unlock_epoch INTEGER NOT NULL DEFAULT 0;"
     "UPDATE users SET over_epoch = CASE state WHEN 1 THEN 0 ELSE epoch END, stale_epoch = epoch"
     " WHERE epoch_time <> 0;",
+
+    /* The change feed, filled by whatever changes a user: the version is raised by every change that somebody made.
+     * Kinds: 1 created, 2 updated, 3 deleted. */
+    "CREATE TABLE feed ("
+    " sequence INTEGER PRIMARY KEY,"
+    " time INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL,"
+    " user_id BLOB NOT NULL CHECK (length(user_id) = 16)"
+    ") STRICT;"
+    "CREATE TRIGGER feed_created AFTER INSERT ON users BEGIN"
+    " INSERT INTO feed (time, kind, user_id) VALUES (new.update_time, 1, new.id); END;"
+    "CREATE TRIGGER feed_updated AFTER UPDATE ON users WHEN new.version <> old.version BEGIN"
+    " INSERT INTO feed (time, kind, user_id) VALUES (new.update_time, 2, new.id); END;"
+    "CREATE TRIGGER feed_deleted AFTER INSERT ON deleted_users BEGIN"
+    " INSERT INTO feed (time, kind, user_id) VALUES (new.delete_time, 3, new.id); END;",
 };
 
 static int run_step(sqlite3 *db, int version)

@@ -52,6 +52,10 @@ static const struct {
     [MOTE_STATEMENT_RAISED_EPOCHS] = {READER, "SELECT id, epoch_time, over_epoch, stale_epoch, unlock_epoch FROM users "
                                               "WHERE epoch_time <> 0 AND epoch_time >= ?1"},
     [MOTE_STATEMENT_DELETED_USERS] = {READER, "SELECT id, delete_time FROM deleted_users WHERE delete_time >= ?1"},
+    [MOTE_STATEMENT_READ_FEED] = {READER, "SELECT sequence, time, kind, user_id FROM feed WHERE sequence >= ?1 "
+                                          "ORDER BY sequence LIMIT ?2"},
+    [MOTE_STATEMENT_LAST_OF_FEED] = {READER | WRITER, "SELECT sequence, time FROM feed "
+                                                      "WHERE sequence = (SELECT max(sequence) FROM feed)"},
     [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "
@@ -109,6 +113,10 @@ static const struct {
                                                "(time < ?1 OR id <= (SELECT max(id) FROM audit) - ?3)"},
     [MOTE_STATEMENT_ALLOW_PRUNING_AUDIT] = {WRITER, "UPDATE counters SET value = ?1 WHERE name = 'audit_pruned'"},
     [MOTE_STATEMENT_PRUNE_AUDIT] = {WRITER, "DELETE FROM audit WHERE id <= ?1"},
+    [MOTE_STATEMENT_FRONT_OF_FEED] = {WRITER, "SELECT sequence, time FROM feed "
+                                              "WHERE sequence <= (SELECT max(sequence) FROM feed) - ?1 "
+                                              "ORDER BY sequence LIMIT ?2"},
+    [MOTE_STATEMENT_FORGET_FEED] = {WRITER, "DELETE FROM feed WHERE sequence <= ?1"},
     [MOTE_STATEMENT_PROBE] = {WRITER, "UPDATE counters SET value = value + 1 WHERE name = 'probes'"},
 };
 

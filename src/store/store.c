@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "store/feed.h"
 #include "store/reader.h"
 #include "store/writer.h"
 
@@ -18,6 +19,7 @@ struct mote_store {
     const struct mote_clock *clock;
     struct mote_database database;
     struct mote_changes changes;
+    struct mote_feed feed;
     struct mote_writer writer;
 };
 
@@ -25,6 +27,7 @@ struct mote_store_session {
     struct mote_store *store;
     struct mote_mailbox *mailbox;
     struct mote_reader reader;
+    struct mote_feed_follower follower;
     unsigned outstanding; /* writes submitted and not done; the session's thread only */
 };
 
@@ -94,8 +97,15 @@ int mote_store_open(struct mote_store **out, const struct mote_store_options *op
         mote_sqlite_close(&sqlite);
         goto fail_changes;
     }
+    result = mote_feed_init(&store->feed);
+    if (result != 0) {
+        memcpy(problem, no_memory, sizeof no_memory);
+        mote_sqlite_close(&sqlite);
+        goto fail_feed;
+    }
     store->writer.database = &store->database;
     store->writer.changes = &store->changes;
+    store->writer.feed = &store->feed;
     store->writer.log = options->log;
     store->writer.clock = options->clock;
     store->writer.answer = post_answer;
@@ -106,6 +116,8 @@ int mote_store_open(struct mote_store **out, const struct mote_store_options *op
     *out = store;
     return 0;
 fail_writer:
+    mote_feed_dispose(&store->feed);
+fail_feed:
     mote_changes_dispose(&store->changes);
 fail_changes:
     mote_database_close(&store->database);
@@ -120,6 +132,7 @@ void mote_store_close(struct mote_store *store)
         return;
     }
     mote_writer_close(&store->writer);
+    mote_feed_dispose(&store->feed);
     mote_changes_dispose(&store->changes);
     mote_database_close(&store->database);
     mote_mem_release(store->mem, store);
@@ -143,6 +156,7 @@ int mote_store_session_open(struct mote_store_session **out, struct mote_store *
     }
     session->store = store;
     session->mailbox = mailbox;
+    session->follower.mailbox = mailbox;
     *out = session;
     return 0;
 }
@@ -152,7 +166,7 @@ void mote_store_session_close(struct mote_store_session *session)
     if (session == NULL) {
         return;
     }
-    mote_assert(session->outstanding == 0);
+    mote_assert(session->outstanding == 0 && session->follower.changed == NULL);
     mote_reader_close(&session->reader);
     mote_mem_release(session->store->mem, session);
 }
@@ -193,6 +207,29 @@ void mote_store_list_sessions(struct mote_store_session *session, struct mote_st
 void mote_store_find_refresh(struct mote_store_session *session, struct mote_store_find_refresh *read)
 {
     read->done(read, end_read(session, mote_reader_find_refresh(&session->reader, read)));
+}
+
+void mote_store_read_feed(struct mote_store_session *session, struct mote_store_read_feed *read)
+{
+    read->done(read, end_read(session, mote_feed_read(&session->reader, read)));
+}
+
+int64_t mote_store_feed_sequence(const struct mote_store *store)
+{
+    return atomic_load_explicit(&store->feed.sequence, memory_order_acquire);
+}
+
+void mote_store_follow_feed(struct mote_store_session *session, void (*changed)(void *context), void *context)
+{
+    struct mote_feed_follower *follower = &session->follower;
+    if (follower->changed != NULL) {
+        mote_feed_unfollow(&session->store->feed, follower);
+    }
+    follower->changed = changed;
+    follower->context = context;
+    if (changed != NULL) {
+        mote_feed_follow(&session->store->feed, follower);
+    }
 }
 
 int mote_store_submit(struct mote_store_session *session, struct mote_store_write *write)

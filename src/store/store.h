@@ -39,6 +39,9 @@
 #define MOTE_STORE_WRITES_MAX  1024u /* queued for the writer; more are refused: a slow disk must not fill memory */
 #define MOTE_STORE_LOOKED_MAX  5000u /* rows that a page of sessions looks at: what is over lies between what lives */
 #define MOTE_STORE_CHANGES_MAX 4096u /* changes kept in memory for sessions that lag */
+#define MOTE_STORE_FEED_MAX    10000 /* changes of users kept in the feed, however old */
+#define MOTE_STORE_FEED_KEEP_NS                                                                                        \
+    (3600 * (int64_t)MOTE_NS_PER_SECOND) /* and for how long, however many: who is away longer begins anew */
 
 struct mote_store;
 struct mote_store_session;
@@ -151,6 +154,39 @@ struct mote_store_find_refresh {
 };
 
 void mote_store_find_refresh(struct mote_store_session *session, struct mote_store_find_refresh *read);
+
+/* Where somebody stands in the feed of changes of users: behind the change of that number, 0 before the first. The time
+ * is that change's, and tells one feed from another. It stays good when the process ends. */
+struct mote_store_feed_position {
+    int64_t sequence;
+    int64_t time;
+};
+
+/*
+ * The changes of users behind `position` in order, up to `limit` of them, as far as they are kept: the last
+ * MOTE_STORE_FEED_MAX, and all of the last hour. MOTE_EEXPIRED: some that follow are not kept any more; MOTE_ENOTFOUND:
+ * it is no position of this feed.
+ */
+struct mote_store_read_feed {
+    struct mote_store_feed_position position; /* moves on with each change */
+    uint32_t limit;                           /* 0: only looks whether the position is good */
+    bool from_end;                            /* instead: only finds the position behind the last change */
+    /* USER_CREATED, USER_UPDATED or USER_DELETED; `user` as it is now, without password_hash, of one who is deleted
+     * only the id. What was told of one who is gone by now is passed over, but for the deletion. Valid until the
+     * function returns, which must not read on the same session. */
+    void (*row)(struct mote_store_read_feed *read, enum mote_store_change_kind kind, const struct mote_user *user);
+    void (*done)(struct mote_store_read_feed *read, int result);
+};
+
+void mote_store_read_feed(struct mote_store_session *session, struct mote_store_read_feed *read);
+/* The number of the last change of users that was committed. Any thread, one atomic load. */
+int64_t mote_store_feed_sequence(const struct mote_store *store);
+/*
+ * From now on `changed` is called on the session's thread when that number has grown: once for all that came meanwhile.
+ * NULL: no more. To be ended before the session closes; a task of it may then still lie in the mailbox, which must not
+ * run it after the session is gone.
+ */
+void mote_store_follow_feed(struct mote_store_session *session, void (*changed)(void *context), void *context);
 
 /* --- writing --------------------------------------------------------------------------------------------------- */
 

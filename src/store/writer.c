@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Group commit. While one group is being synced to the disk the next one gathers, so the number of syncs falls as the
- * load rises. Order of the steps after a commit: the changes and the number are published, then the answers leave, then
- * the log is looked after; so a client that has its answer finds its write in every later read, and no answer waits for
- * upkeep.
+ * load rises. Order of the steps after a commit: the changes and the number are published, who follows
+ * the feed is told, then the answers leave, then the log is looked after; so a client that has its answer finds its
+ * write in every later read, and no answer waits for upkeep.
  */
 #include "store/writer.h"
 
@@ -60,7 +60,8 @@ static int apply_group(struct mote_writer *writer, struct mote_store_write *grou
 }
 
 /* A group that changed nothing has no commit and no number. */
-static int commit_group(struct mote_writer *writer, struct mote_store_write *group, bool *is_changed)
+static int commit_group(struct mote_writer *writer, struct mote_store_write *group, bool *is_changed,
+                        int64_t *feed_sequence)
 {
     int result = run_statement(writer, MOTE_STATEMENT_BEGIN_IMMEDIATE);
     if (result != 0) {
@@ -70,6 +71,9 @@ static int commit_group(struct mote_writer *writer, struct mote_store_write *gro
     result = apply_group(writer, group);
     if (result == 0) {
         *is_changed = sqlite3_total_changes(writer->sqlite.db) != before;
+        result = mote_feed_last(&writer->sqlite, feed_sequence);
+    }
+    if (result == 0) {
         result = run_statement(writer, *is_changed ? MOTE_STATEMENT_COMMIT : MOTE_STATEMENT_ROLLBACK);
     }
     return result;
@@ -116,7 +120,8 @@ static void write_group(struct mote_writer *writer, struct mote_store_write *gro
         return;
     }
     bool is_changed = false;
-    int result = commit_group(writer, group, &is_changed);
+    int64_t feed_sequence = 0;
+    int result = commit_group(writer, group, &is_changed, &feed_sequence);
     if (result != 0) {
         fail_group(writer, group, result, now);
         answer_group(writer, group);
@@ -125,6 +130,7 @@ static void write_group(struct mote_writer *writer, struct mote_store_write *gro
     if (is_changed) {
         writer->reported = 0;
         mote_changes_publish(writer->changes);
+        mote_feed_publish(writer->feed, feed_sequence);
     }
     answer_group(writer, group);
     if (is_changed) {
@@ -263,10 +269,18 @@ int mote_writer_open(struct mote_writer *writer, struct mote_sqlite *sqlite, cha
     writer->upkeep_at = monotonic_now() + UPKEEP_FIRST_NS;
     atomic_init(&writer->is_stopping, false);
     mote_maintenance_watch(writer);
+    int64_t feed_sequence = 0;
     int result = check_at_once(writer, problem);
     if (result != 0) {
         goto fail_check;
     }
+    result = mote_feed_last(&writer->sqlite, &feed_sequence);
+    if (result != 0) {
+        (void)snprintf(problem, MOTE_STORE_PROBLEM_MAX, "sqlite: the store cannot be read (%s)",
+                       mote_error_text(result));
+        goto fail_check;
+    }
+    mote_feed_publish(writer->feed, feed_sequence);
     result = init_waiting(writer);
     if (result == 0) {
         result = start_thread(writer);

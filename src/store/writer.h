@@ -8,11 +8,13 @@
 
 #include "store/changes.h"
 #include "store/database.h"
+#include "store/feed.h"
 
 struct mote_writer {
     /* Set before the thread begins, unchanged after. */
     const struct mote_database *database;
     struct mote_changes *changes;
+    struct mote_feed *feed;
     struct mote_log *log;
     const struct mote_clock *clock;
     void (*answer)(struct mote_store_write *write); /* called in the writer's thread for each write when it is done */

@@ -442,7 +442,6 @@ static void test_methods_to_come(void **state)
 {
     struct environment *environment = *state;
     static const struct mote_method *const methods[] = {
-        &user_v1_UserService_WatchUsers_method,
         &auth_v1_AuthService_RevokeToken_method,
     };
     static const uint8_t empty[4096]; /* a request of any type with nothing set */

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WatchUsers through Python's grpcio: changes in order, resuming after a restart and after kill -9, lost access,
+shutdown."""
+
+import queue
+import threading
+import time
+import uuid
+
+import grpc
+import pytest
+from conftest import ADMIN_PASSWORD, Clients, reason_of
+
+from auth.v1 import auth_pb2
+from user.v1 import user_pb2
+
+PASSWORD = "a good long password"
+CREATED, UPDATED, DELETED, HEARTBEAT = (user_pb2.ChangeType.Value(f"CHANGE_TYPE_{name}")
+                                        for name in ("CREATED", "UPDATED", "DELETED", "HEARTBEAT"))
+
+
+class Watch:
+    """A stream read by a thread of its own: what came, and how it ended."""
+
+    def __init__(self, client, token=""):
+        self.call = client.user.WatchUsers(user_pb2.WatchUsersRequest(resume_token=token), metadata=client.metadata)
+        self.queue = queue.Queue()
+        self.error = None
+        self.resume_token = token
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        try:
+            for message in self.call:
+                self.queue.put(message)
+        except grpc.RpcError as error:
+            self.error = error
+
+    def next(self, seconds=10):
+        message = self.queue.get(timeout=seconds)
+        assert message.resume_token
+        self.resume_token = message.resume_token
+        return message
+
+    def change(self, seconds=10):
+        """The next message that is no heartbeat, as (type, username or id)."""
+        while True:
+            message = self.next(seconds)
+            if message.change_type != HEARTBEAT:
+                return message.change_type, message.user
+
+    def end(self, seconds=10):
+        self.thread.join(seconds)
+        assert not self.thread.is_alive(), "the stream goes on"
+        return reason_of(self.error)[:3]
+
+
+def create(client, username=None, roles=()):
+    user = user_pb2.User(username=username or f"user-{uuid.uuid4().hex[:12]}", roles=roles)
+    request = user_pb2.CreateUserRequest(user=user, initial_password=PASSWORD)
+    return client.user.CreateUser(request, metadata=client.metadata, timeout=20).user
+
+
+def rename(client, user, name):
+    request = user_pb2.UpdateUserRequest(user=user_pb2.User(id=user.id, display_name=name))
+    return client.user.UpdateUser(request, metadata=client.metadata, timeout=20).user
+
+
+def delete(client, user):
+    client.user.DeleteUser(user_pb2.DeleteUserRequest(id=user.id), metadata=client.metadata, timeout=20)
+
+
+@pytest.fixture
+def admin(mote):
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    client = Clients(mote.serve())
+    client.login("admin", ADMIN_PASSWORD)
+    yield client
+    client.channel.close()
+
+
+def connect(program):
+    client = Clients(program)
+    client.login("admin", ADMIN_PASSWORD)
+    return client
+
+
+def test_changes_come_in_order_on_every_worker(admin, mote):
+    watchers = [connect(mote.programs[0]) for _ in range(8)]
+    watches = [Watch(client) for client in watchers]
+    for watch in watches:
+        assert watch.next().change_type == HEARTBEAT
+    user = create(admin)
+    renamed = rename(admin, user, "Somebody")
+    delete(admin, user)
+    other = create(admin)
+    for watch in watches:
+        seen = []
+        while not seen or seen[-1][1].id != other.id:
+            seen.append(watch.change())
+        # what is gone by the time it is sent is left out, but for its deletion
+        kinds = [kind for kind, _ in seen]
+        assert kinds[-2:] == [DELETED, CREATED] and kinds == sorted(kinds[:-1]) + [CREATED]
+        assert seen[-2][1] == user_pb2.User(id=user.id)
+        assert seen[-1][1] == other
+        for kind, after in seen[:-2]:
+            assert after in (user, renamed)
+    for client in watchers:
+        client.channel.close()
+
+
+def test_each_change_is_seen(admin):
+    watch = Watch(admin)
+    assert watch.next().change_type == HEARTBEAT
+    user = create(admin)
+    assert watch.change() == (CREATED, user)
+    user = rename(admin, user, "Somebody")
+    assert watch.change() == (UPDATED, user)
+    request = user_pb2.DisableUserRequest(id=user.id)
+    user = admin.user.DisableUser(request, metadata=admin.metadata, timeout=20).user
+    assert watch.change() == (UPDATED, user)
+    admin.user.EnableUser(user_pb2.EnableUserRequest(id=user.id), metadata=admin.metadata, timeout=20)
+    assert watch.change()[0] == UPDATED
+    Clients.login(admin, user.username, PASSWORD)  # no change of the account
+    admin.login("admin", ADMIN_PASSWORD)
+    delete(admin, user)
+    assert watch.change() == (DELETED, user_pb2.User(id=user.id))
+    watch.call.cancel()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_resume_after_a_restart_misses_nothing(admin, mote, how):
+    watch = Watch(admin)
+    first = create(admin)
+    assert watch.change() == (CREATED, first)
+    token = watch.resume_token
+    missed = [create(admin) for _ in range(40)]
+    getattr(mote.programs[0], how)()
+    again = connect(mote.serve())
+    resumed = Watch(again, token)
+    assert resumed.next().change_type == HEARTBEAT
+    assert [resumed.change()[1] for _ in missed] == missed
+    live = create(again)
+    assert resumed.change() == (CREATED, live)
+    # and once more from the middle
+    middle = Watch(again, resumed.resume_token)
+    assert middle.next().change_type == HEARTBEAT
+    last = create(again)
+    assert middle.change() == resumed.change() == (CREATED, last)
+    again.channel.close()
+
+
+@pytest.mark.parametrize("token", ["x", "A" * 88, "A" * 512])
+def test_a_token_of_another_making(admin, token):
+    assert Watch(admin, token).end() == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", "user.v1")
+
+
+def test_a_token_of_another_store(admin, mote, tmp_path):
+    watch = Watch(admin)
+    create(admin)
+    watch.change()
+    mote.programs[0].stop()
+    (tmp_path / "other").mkdir()
+    mote.database = tmp_path / "other" / "mote.db"
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    other = connect(mote.serve())
+    create(other)
+    create(other)
+    error = Watch(other, watch.resume_token).end()
+    assert error == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", "user.v1")
+    other.channel.close()
+
+
+def test_access_ends(admin, mote):
+    program = mote.programs[0]
+    users = [create(admin, roles=[user_pb2.ROLE_SERVICE]) for _ in range(3)]
+    watches, clients = [], []
+    for user in users:
+        client = Clients(program)
+        client.login(user.username, PASSWORD)
+        clients.append(client)
+        watches.append(Watch(client))
+        assert watches[-1].next().change_type == HEARTBEAT
+    began = time.monotonic()
+    clients[0].auth.Logout(auth_pb2.LogoutRequest(), metadata=clients[0].metadata, timeout=10)
+    admin.user.DisableUser(user_pb2.DisableUserRequest(id=users[1].id), metadata=admin.metadata, timeout=10)
+    request = user_pb2.UpdateUserRequest(user=user_pb2.User(id=users[2].id, roles=[user_pb2.ROLE_USER]))
+    admin.user.UpdateUser(request, metadata=admin.metadata, timeout=10)
+    unauthenticated = grpc.StatusCode.UNAUTHENTICATED
+    assert watches[0].end() == (unauthenticated, "SESSION_REVOKED", "user.v1")
+    assert watches[1].end() == (unauthenticated, "SESSION_REVOKED", "user.v1")
+    assert watches[2].end() == (unauthenticated, "TOKEN_STALE", "user.v1")
+    assert time.monotonic() - began < 5
+    for client in clients:
+        client.channel.close()
+
+
+def test_who_may_watch(admin, mote):
+    user = create(admin)
+    client = Clients(mote.programs[0])
+    assert Watch(client).end() == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING", "user.v1")
+    client.login(user.username, PASSWORD)
+    assert Watch(client).end() == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", "user.v1")
+    client.channel.close()
+
+
+def test_an_open_watch_does_not_hold_the_drain(admin, mote):
+    watches = [Watch(admin) for _ in range(20)]
+    for watch in watches:
+        assert watch.next().change_type == HEARTBEAT
+    began = time.monotonic()
+    assert mote.programs[0].stop() == 0
+    assert time.monotonic() - began < 10
+    for watch in watches:
+        assert watch.end() == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", "user.v1")
+
+
+def test_a_cancelled_watch_is_gone(admin):
+    """More of them, one after the other, than a connection may have at once."""
+    for _ in range(120):
+        watch = Watch(admin)
+        assert watch.next().change_type == HEARTBEAT
+        watch.call.cancel()
