@@ -38,6 +38,39 @@ void mote_audit_attach_admin(struct mote_store_write *write, struct mote_store_a
     }
 }
 
+char *mote_audit_fields(char out[MOTE_AUDIT_FIELDS_MAX], uint32_t set, uint32_t roles)
+{
+    static const struct {
+        uint32_t field, role; /* a field, or a role while roles are set */
+        const char *name;
+    } words[] = {
+        {MOTE_STORE_SET_USERNAME, 0, " username"},
+        {MOTE_STORE_SET_EMAIL, 0, " email"},
+        {MOTE_STORE_SET_EMAIL_VERIFIED, 0, " email_verified"},
+        {MOTE_STORE_SET_DISPLAY_NAME, 0, " display_name"},
+        {MOTE_STORE_SET_ROLES, 0, " roles:"},
+        {MOTE_STORE_SET_ROLES, MOTE_ROLE_BIT_USER, " USER"},
+        {MOTE_STORE_SET_ROLES, MOTE_ROLE_BIT_SERVICE, " SERVICE"},
+        {MOTE_STORE_SET_ROLES, MOTE_ROLE_BIT_ADMIN, " ADMIN"},
+    };
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if ((set & words[i].field) != 0 && (words[i].role == 0 || (roles & words[i].role) != 0)) {
+            length +=
+                (size_t)snprintf(out + length, MOTE_AUDIT_FIELDS_MAX - length, "%s", words[i].name + (length == 0));
+        }
+    }
+    return out;
+}
+
+void mote_audit_describe(struct mote_store_audit *entry, struct mote_call *call, uint32_t set, uint32_t roles)
+{
+    char text[MOTE_AUDIT_FIELDS_MAX];
+    entry->detail =
+        mote_slice_text(mote_arena_format(mote_call_arena(call), "%s", mote_audit_fields(text, set, roles)));
+}
+
 void mote_audit_append(const struct mote_call *call, const struct mote_store_audit *entry)
 {
     mote_store_append_audit(mote_services_worker_of(call)->services->store, entry);

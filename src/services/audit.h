@@ -18,6 +18,12 @@ void mote_audit_init(struct mote_store_audit *entry, const struct mote_call *cal
 void mote_audit_attach_admin(struct mote_store_write *write, struct mote_store_audit *entry,
                              const struct mote_call *call, enum mote_store_audit_action action,
                              const uint8_t user_id[16]);
+/* Sets entry->detail: the fields that are set (of enum mote_store_user_field), roles with their values. Without memory
+ * there is no detail. */
+void mote_audit_describe(struct mote_store_audit *entry, struct mote_call *call, uint32_t set, uint32_t roles);
+#define MOTE_AUDIT_FIELDS_MAX 96u
+/* The same as text; returns `out`. */
+char *mote_audit_fields(char out[MOTE_AUDIT_FIELDS_MAX], uint32_t set, uint32_t roles);
 /* Records an entry that belongs to no write. Copies it; nothing waits for it. */
 void mote_audit_append(const struct mote_call *call, const struct mote_store_audit *entry);
 

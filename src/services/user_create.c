@@ -65,6 +65,7 @@ static void submit(struct create_operation *operation)
     int result = mote_tokens_new_id(worker, create->user.id);
     if (result == 0) {
         mote_audit_init(&operation->audit, call, MOTE_STORE_AUDIT_CREATE_USER, create->user.id);
+        mote_audit_describe(&operation->audit, call, MOTE_STORE_SET_ROLES, create->user.roles);
         create->write.audit = &operation->audit;
         result = mote_store_submit(worker->session, &create->write);
     }

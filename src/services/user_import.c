@@ -8,11 +8,13 @@
  * call fails when the writes on the way have been answered, and says how many users there are now. The same for the
  * hashing. When the call ends early, what was handed to the writer is created, and nothing else.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/list.h"
 #include "security/secret.h"
+#include "services/audit.h"
 #include "services/failure.h"
 #include "services/rules.h"
 #include "services/tokens.h"
@@ -42,6 +44,7 @@ struct import {
     unsigned hashing;
     int32_t index; /* of the next message */
     bool is_complete;
+    bool is_recorded;
     enum mote_failure_id failure; /* of the whole call; MOTE_FAILURE_COUNT: none */
     user_v1_ImportUsersResponse response;
 };
@@ -83,14 +86,37 @@ static void fail_whole(struct import *import)
     mote_call_fail_details(import->call, &failure);
 }
 
+/* One row for all of them, when the last has been answered. */
+static void record(struct import *import)
+{
+    struct mote_store_audit entry;
+    char text[64];
+    if (import->is_recorded || import->slots > 0) {
+        return;
+    }
+    import->is_recorded = true;
+    (void)snprintf(text, sizeof text, "created %d, refused %d", (int)import->response.created_count,
+                   (int)import->response.failed_count);
+    mote_audit_init(&entry, import->call, MOTE_STORE_AUDIT_IMPORT_USERS, NULL);
+    entry.detail = mote_slice_text(text);
+    if (import->failure != MOTE_FAILURE_COUNT) {
+        entry.result = mote_failure_row(import->failure)->reason;
+    }
+    mote_audit_append(import->call, &entry);
+}
+
 /* --- slots ----------------------------------------------------------------------------------------------------- */
 
 static void release(struct slot *slot)
 {
-    struct mote_call *call = slot->import->call;
-    slot->import->slots--;
+    struct import *import = slot->import;
+    struct mote_call *call = import->call;
+    import->slots--;
     mote_secret_wipe(slot, sizeof *slot);
     mote_mem_release(mote_services_worker_of(call)->mem, slot);
+    if (mote_call_is_over(call)) {
+        record(import);
+    }
     mote_call_unref(call);
 }
 
@@ -132,6 +158,7 @@ static void ended(struct mote_call *call, enum mote_status status)
     (void)status;
     mote_call_ref(call);
     drop(mote_call_data(call));
+    record(mote_call_data(call));
     mote_call_unref(call);
 }
 
@@ -187,8 +214,10 @@ static void advance(struct import *import)
     }
     bool is_full = import->slots == SLOTS_MAX || import->hashing == HASHING_MAX;
     if (import->slots == 0 && import->failure != MOTE_FAILURE_COUNT) {
+        record(import);
         fail_whole(import);
     } else if (import->slots == 0 && import->is_complete) {
+        record(import);
         mote_call_reply(call, &import->response);
     } else if (is_full || import->failure != MOTE_FAILURE_COUNT) {
         mote_call_pause(call);

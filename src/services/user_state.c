@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/text.h"
+#include "services/audit.h"
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/target.h"
@@ -18,6 +19,7 @@ _Static_assert(sizeof((user_v1_DisableUserRequest){0}.reason) ==
 
 struct state_operation {
     struct mote_store_set_user_state set;
+    struct mote_store_audit audit;
     struct mote_call *call;
 };
 
@@ -56,6 +58,11 @@ static void set_state(struct mote_call *call, const char *id, enum mote_user_sta
     }
     set->state = state;
     memcpy(set->reason, reason, strlen(reason));
+    mote_audit_init(&operation->audit, call,
+                    state == MOTE_USER_DISABLED ? MOTE_STORE_AUDIT_DISABLE_USER : MOTE_STORE_AUDIT_ENABLE_USER,
+                    set->user.id);
+    operation->audit.detail = mote_slice_text(set->reason);
+    set->write.audit = &operation->audit;
     set->write.kind = MOTE_STORE_SET_USER_STATE;
     set->write.done = state_set;
     set->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
@@ -82,6 +89,7 @@ void user_v1_user_service_enable_user(struct mote_call *call, const user_v1_Enab
 
 struct delete_operation {
     struct mote_store_delete_user removal;
+    struct mote_store_audit audit;
     struct mote_call *call;
     bool allow_missing;
 };
@@ -121,6 +129,8 @@ void user_v1_user_service_delete_user(struct mote_call *call, const user_v1_Dele
     }
     removal->has_version = request->etag[0] != '\0';
     removal->version = mote_convert_etag(request->etag);
+    mote_audit_init(&operation->audit, call, MOTE_STORE_AUDIT_DELETE_USER, removal->user_id);
+    removal->write.audit = &operation->audit;
     removal->write.kind = MOTE_STORE_DELETE_USER;
     removal->write.done = deleted;
     removal->write.now = worker->services->clock->wall_ns(worker->services->clock->context);

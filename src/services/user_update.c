@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "services/audit.h"
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/rules.h"
@@ -16,6 +17,7 @@
 
 struct update_operation {
     struct mote_store_update_user update;
+    struct mote_store_audit audit;
     struct mote_call *call;
 };
 
@@ -118,6 +120,10 @@ static void submit(struct update_operation *operation)
     struct mote_call *call = operation->call;
     struct mote_services_worker *worker = mote_services_worker_of(call);
     struct mote_store_write *write = &operation->update.write;
+    mote_audit_attach_admin(write, &operation->audit, call, MOTE_STORE_AUDIT_UPDATE_USER, operation->update.user.id);
+    if (write->audit != NULL) {
+        mote_audit_describe(&operation->audit, call, operation->update.set, operation->update.user.roles);
+    }
     write->kind = MOTE_STORE_UPDATE_USER;
     write->done = updated;
     write->now = worker->services->clock->wall_ns(worker->services->clock->context);
