@@ -9,7 +9,9 @@
 
 #include "app/exit_code.h"
 #include "app/option_value.h"
+#include "app/tls_files.h"
 #include "base/list.h"
+#include "net/dial.h"
 
 #define LOG_PATIENCE_NS (uint64_t) MOTE_NS_PER_SECOND
 
@@ -101,6 +103,42 @@ void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX])
     } else {
         snprintf(out, MOTE_COMMAND_ADDRESS_MAX, "%.*s", length, first);
     }
+}
+
+/* "one.example" of "one.example:443", "::1" of "[::1]:443". */
+static void copy_host(char out[MOTE_COMMAND_ADDRESS_MAX], const char *address)
+{
+    bool is_bracketed = address[0] == '[';
+    size_t length = is_bracketed ? strcspn(++address, "]") : strcspn(address, ":");
+    snprintf(out, MOTE_COMMAND_ADDRESS_MAX, "%.*s", (int)length, address);
+}
+
+bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *call, uint64_t timeout_ns)
+{
+    char standard[MOTE_COMMAND_ADDRESS_MAX];
+    char host[MOTE_COMMAND_ADDRESS_MAX];
+    char problem[MOTE_TLS_FILES_PROBLEM_MAX];
+    struct mote_tls_context *tls = NULL;
+    const char *address = call->values[MOTE_COMMAND_FLAG_ADDR];
+    const char *authority = call->values[MOTE_COMMAND_FLAG_TLS_CA];
+    const char *name = call->values[MOTE_COMMAND_FLAG_TLS_NAME];
+    const char *own = getenv("TLS_CERT_FILE");
+    mote_command_default_address(standard);
+    address = address != NULL ? address : standard;
+    bool is_own = authority == NULL && own != NULL && own[0] != '\0' && strncmp(address, "unix", 4) != 0;
+    int error = 0;
+    if (authority != NULL || is_own) {
+        error = mote_tls_files_load_client(&tls, is_own ? own : authority, is_own, problem);
+    }
+    if (error == 0) {
+        copy_host(host, name != NULL ? name : address);
+        error = mote_dial_open(out, address, tls, is_own ? NULL : host, timeout_ns, problem);
+    }
+    mote_tls_context_unref(tls);
+    if (error != 0) {
+        fprintf(stderr, "%s: %s\n", call->command->name, problem);
+    }
+    return error == 0;
 }
 
 bool mote_command_parse_duration(uint64_t *out_ns, const char *flag, const char *text)

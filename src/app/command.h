@@ -102,8 +102,24 @@ void mote_command_close_log(struct mote_log_sink *sink);
 
 /* --- clients and secrets ----------------------------------------------------------------------------------------- */
 
-#define MOTE_COMMAND_ADDRESS_MAX  256u
-#define MOTE_COMMAND_ADDR_MEANING "the server; without it, the first address of LISTEN, or 127.0.0.1:50051"
+#define MOTE_COMMAND_ADDRESS_MAX 256u
+
+/* The first flags of every command that asks a server. */
+enum { MOTE_COMMAND_FLAG_ADDR, MOTE_COMMAND_FLAG_TLS_CA, MOTE_COMMAND_FLAG_TLS_NAME, MOTE_COMMAND_DIAL_FLAGS };
+
+#define MOTE_COMMAND_DIAL_FLAG_ROWS                                                                                    \
+    [MOTE_COMMAND_FLAG_ADDR] = {"--addr", "ADDRESS", NULL,                                                             \
+                                "the server; without it, the first address of LISTEN, or 127.0.0.1:50051"},            \
+    [MOTE_COMMAND_FLAG_TLS_CA] = {"--tls-ca", "FILE", NULL,                                                            \
+                                  "speak TLS, and trust servers signed by an authority of this file; without it, "     \
+                                  "where TLS_CERT_FILE is set, speak TLS and trust that very certificate"},            \
+    [MOTE_COMMAND_FLAG_TLS_NAME] = {"--tls-name", "NAME", NULL,                                                        \
+                                    "the name in the server's certificate; without it, the host of the address"}
+
+struct mote_dial;
+
+/* Connects as the flags say; false, with a line on standard error, when it cannot. */
+bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *call, uint64_t timeout_ns);
 
 /* Where a server started with this environment listens: the first address of LISTEN, loopback in the place of any
  * address. */

@@ -23,59 +23,54 @@ static const char *status_name(grpc_health_v1_HealthCheckResponse_ServingStatus 
     return "an unknown status";
 }
 
-static int check(const char *address, const char *service, uint64_t timeout_ns)
+static int check(const struct mote_command_call *call, const char *service, uint64_t timeout_ns)
 {
     grpc_health_v1_HealthCheckRequest request = grpc_health_v1_HealthCheckRequest_init_zero;
     grpc_health_v1_HealthCheckResponse response = grpc_health_v1_HealthCheckResponse_init_zero;
     struct mote_dial *dial = NULL;
     struct mote_dial_result result;
-    char problem[MOTE_DIAL_TEXT_MAX];
     int written = snprintf(request.service, sizeof request.service, "%s", service);
     if (written < 0 || (size_t)written >= sizeof request.service) {
         fprintf(stderr, "healthcheck: --service is longer than a service's name can be\n");
         return MOTE_EXIT_FAILED;
     }
-    if (mote_dial_open(&dial, address, timeout_ns, problem) != 0) {
-        fprintf(stderr, "healthcheck: %s\n", problem);
+    if (!mote_command_dial(&dial, call, timeout_ns)) {
         return MOTE_EXIT_FAILED;
     }
     int error =
         mote_dial_unary(dial, &grpc_health_v1_Health_Check_method, &request, &response, NULL, 0, timeout_ns, &result);
     mote_dial_close(dial);
     if (error != 0) {
-        fprintf(stderr, "healthcheck: %s: %s\n", address, mote_error_text(error));
+        fprintf(stderr, "healthcheck: %s\n", mote_error_text(error));
         return MOTE_EXIT_FAILED;
     }
     if (result.status != MOTE_STATUS_OK) {
-        fprintf(stderr, "healthcheck: %s answered %s: %s\n", address, mote_status_name(result.status), result.message);
+        fprintf(stderr, "healthcheck: the server answered %s: %s\n", mote_status_name(result.status), result.message);
         return MOTE_EXIT_FAILED;
     }
     if (response.status != grpc_health_v1_HealthCheckResponse_ServingStatus_SERVING) {
-        fprintf(stderr, "healthcheck: %s answered %s\n", address, status_name(response.status));
+        fprintf(stderr, "healthcheck: the server answered %s\n", status_name(response.status));
         return MOTE_EXIT_FAILED;
     }
     return MOTE_EXIT_OK;
 }
 
-enum { FLAG_ADDR, FLAG_SERVICE, FLAG_TIMEOUT };
+enum { FLAG_SERVICE = MOTE_COMMAND_DIAL_FLAGS, FLAG_TIMEOUT };
 
 static const struct mote_command_flag flags[] = {
-    [FLAG_ADDR] = {"--addr", "ADDRESS", NULL, MOTE_COMMAND_ADDR_MEANING},
+    MOTE_COMMAND_DIAL_FLAG_ROWS,
     [FLAG_SERVICE] = {"--service", "NAME", NULL, "the service to ask for; without it, the server as a whole"},
     [FLAG_TIMEOUT] = {"--timeout", "DURATION", "2s", "for connecting and for the answer"},
 };
 
 static int run(const struct mote_command_call *call)
 {
-    char standard[MOTE_COMMAND_ADDRESS_MAX];
-    const char *address = call->values[FLAG_ADDR];
     const char *service = call->values[FLAG_SERVICE];
     uint64_t timeout_ns;
-    mote_command_default_address(standard);
     if (!mote_command_parse_duration(&timeout_ns, "--timeout", call->values[FLAG_TIMEOUT])) {
         return MOTE_EXIT_FAILED;
     }
-    return check(address != NULL ? address : standard, service != NULL ? service : "", timeout_ns);
+    return check(call, service != NULL ? service : "", timeout_ns);
 }
 
 const struct mote_command mote_command_healthcheck = {

@@ -42,6 +42,19 @@
     X(memory_budget, MEMORY_BUDGET, SIZE, "auto", "auto", 16u * MOTE_OPTION_MIB, 1ull << 50, PROCESS,                  \
       "Memory to reckon with; auto: the cgroup's limit, or the machine's memory. Request bytes that are buffered "     \
       "get a quarter of it, connections half.")                                                                        \
+    X(tls_cert_file, TLS_CERT_FILE, TEXT, NULL, NULL, 1, 8191, TLS,                                                    \
+      "Certificates in PEM form, the leaf first: a comma-separated list of up to 8 files. The first is for clients "   \
+      "that name no server, or an unknown one; the others are found by the DNS names in them. With it all TCP "        \
+      "addresses of LISTEN speak TLS, and only TLS. Changed files are read again by themselves, and on SIGHUP.")       \
+    X(tls_key_file, TLS_KEY_FILE, TEXT, NULL, NULL, 1, 8191, TLS,                                                      \
+      "The private keys of TLS_CERT_FILE, in the same order: RSA or EC, in PEM form.")                                 \
+    X(tls_key_password, TLS_KEY_PASSWORD, SECRET, NULL, NULL, 1, 1024, TLS,                                            \
+      "The password of private keys that are encrypted.")                                                              \
+    X(tls_client_ca_file, TLS_CLIENT_CA_FILE, TEXT, NULL, NULL, 1, 1023, TLS,                                          \
+      "Certificates of the authorities that clients' certificates must be signed by; with it clients are asked for "   \
+      "one.")                                                                                                          \
+    X(tls_client_auth, TLS_CLIENT_AUTH, CHOICE, "required", "required|optional", 0, 0, TLS,                            \
+      "Whether clients must show a certificate; optional: one that is shown must be good.")                            \
     X(jwt_secret, JWT_SECRET, SECRET, NULL, NULL, 1, 4096, ACCOUNTS,                                                   \
       "Key that access tokens are signed with, at least 32 bytes; base64: in front of it is decoded. Required.")       \
     X(jwt_access_expiry, JWT_ACCESS_EXPIRY, MINUTES, "15", NULL, MOTE_OPTION_SECOND, MOTE_OPTION_DAY, ACCOUNTS,        \
@@ -99,10 +112,6 @@
     X(MAX_CONNECTION_IDLE, "off", LIMITS, "Time without a call after which a connection is ended.")                    \
     X(MAX_CONNECTION_AGE, "off", LIMITS, "Age after which a connection is ended.")                                     \
     X(MAX_CONNECTION_AGE_GRACE, NULL, LIMITS, "How long its calls may then go on.")                                    \
-    X(TLS_CERT_FILE, NULL, TLS, "Certificate chain.")                                                                  \
-    X(TLS_KEY_FILE, NULL, TLS, "Its private key.")                                                                     \
-    X(TLS_KEY_PASSWORD, NULL, TLS, "The private key's password.")                                                      \
-    X(TLS_CLIENT_CA_FILE, NULL, TLS, "Certificates that clients must be signed with.")                                 \
     X(METRICS_FLAVOR, NULL, TELEMETRY, "Names of the metrics.")                                                        \
     X(METRICS_PREREGISTER, NULL, TELEMETRY, "Which series exist from the start.")                                      \
     X(TRACE_TRUST_INCOMING, NULL, TELEMETRY, "Whether traces of callers are continued.")                               \

@@ -66,6 +66,10 @@ enum mote_reflection {
     MOTE_REFLECTION_ON,
     MOTE_REFLECTION_OFF,
 };
+enum mote_tls_client_auth_choice {
+    MOTE_TLS_CLIENT_AUTH_CHOICE_REQUIRED,
+    MOTE_TLS_CLIENT_AUTH_CHOICE_OPTIONAL,
+};
 enum mote_log_access {
     MOTE_LOG_ACCESS_OFF,
     MOTE_LOG_ACCESS_ERRORS,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/options.h"
+#include "app/tls_files.h"
 #include "base/network.h"
 #include "base/text.h"
 #include "net/address.h"
@@ -60,11 +61,12 @@ static void check_listen(const struct mote_options *options, struct mote_option_
                                     (const char *)item.data, why);
             return;
         }
-        if (!mote_address_is_local(&address) && !options->insecure) {
-            mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "LISTEN",
-                                    "%.*s can be reached over the network, and without TLS passwords and tokens would "
-                                    "cross it in the clear; INSECURE=true allows that",
-                                    (int)item.length, (const char *)item.data);
+        if (!mote_address_is_local(&address) && !options->insecure && options->tls_cert_file == NULL) {
+            mote_option_report_tell(
+                report, MOTE_OPTION_PROBLEM, "LISTEN",
+                "%.*s can be reached over the network, and without TLS passwords and tokens would "
+                "cross it in the clear; set TLS_CERT_FILE and TLS_KEY_FILE, or INSECURE=true to allow that",
+                (int)item.length, (const char *)item.data);
             return;
         }
         count++;
@@ -83,6 +85,23 @@ static void check_proxies(const struct mote_options *options, struct mote_option
     if (mote_networks_parse(&networks, mote_slice_text(options->trusted_proxies), &item, &problem) != 0) {
         mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "TRUSTED_PROXIES", "%.*s: %s", (int)item.length,
                                 (const char *)item.data, problem);
+    }
+}
+
+/* What is in the files is looked at when they are read. */
+static void check_tls(const struct mote_options *options, struct mote_option_report *report)
+{
+    size_t certificates = mote_tls_files_count(options->tls_cert_file);
+    size_t keys = mote_tls_files_count(options->tls_key_file);
+    if (certificates > MOTE_TLS_IDENTITIES_MAX) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "TLS_CERT_FILE", "want up to %u files",
+                                MOTE_TLS_IDENTITIES_MAX);
+    } else if (keys != certificates) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "TLS_KEY_FILE",
+                                "want as many files as TLS_CERT_FILE has: each certificate its key");
+    }
+    if (options->tls_client_ca_file != NULL && certificates == 0) {
+        tell(report, MOTE_OPTION_INDEX_TLS_CLIENT_CA_FILE, "needs TLS_CERT_FILE and TLS_KEY_FILE");
     }
 }
 
@@ -156,6 +175,9 @@ void mote_options_check(const struct mote_options *options, uint32_t groups, str
     if (has_group(groups, MOTE_OPTION_GROUP_NETWORK)) {
         check_listen(options, report);
         check_proxies(options, report);
+    }
+    if (has_group(groups, MOTE_OPTION_GROUP_TLS)) {
+        check_tls(options, report);
     }
     if (has_group(groups, MOTE_OPTION_GROUP_ACCOUNTS)) {
         check_secret(options, report);

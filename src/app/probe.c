@@ -20,7 +20,6 @@
 #define TOKEN_SHOWN 12 /* characters: those of the header, the same in every token */
 
 struct probe {
-    const char *address;
     uint64_t timeout_ns;
     struct mote_dial *dial;
 };
@@ -122,11 +121,10 @@ static bool ask_all(struct probe *probe, const char *username, const char *passw
     return ok;
 }
 
-static int ask_server(struct probe *probe, const char *username, const char *password)
+static int ask_server(struct probe *probe, const struct mote_command_call *call, const char *username,
+                      const char *password)
 {
-    char problem[MOTE_DIAL_TEXT_MAX];
-    if (mote_dial_open(&probe->dial, probe->address, probe->timeout_ns, problem) != 0) {
-        fprintf(stderr, "probe: %s\n", problem);
+    if (!mote_command_dial(&probe->dial, call, probe->timeout_ns)) {
         return MOTE_EXIT_FAILED;
     }
     bool ok = ask_all(probe, username, password);
@@ -146,10 +144,10 @@ static bool read_password(const char *path, char password[MOTE_PASSWORD_MAX + 2]
     return length >= 0;
 }
 
-enum { FLAG_ADDR, FLAG_USERNAME, FLAG_PASSWORD_FILE, FLAG_TIMEOUT };
+enum { FLAG_USERNAME = MOTE_COMMAND_DIAL_FLAGS, FLAG_PASSWORD_FILE, FLAG_TIMEOUT };
 
 static const struct mote_command_flag flags[] = {
-    [FLAG_ADDR] = {"--addr", "ADDRESS", NULL, MOTE_COMMAND_ADDR_MEANING},
+    MOTE_COMMAND_DIAL_FLAG_ROWS,
     [FLAG_USERNAME] = {"--username", "NAME", NULL, "whom to log in; without it, only health is asked for"},
     [FLAG_PASSWORD_FILE] = {"--password-file", "FILE", NULL,
                             "where the password is; one line end behind it is dropped"},
@@ -158,13 +156,10 @@ static const struct mote_command_flag flags[] = {
 
 static int run(const struct mote_command_call *call)
 {
-    char standard[MOTE_COMMAND_ADDRESS_MAX];
     char password[MOTE_PASSWORD_MAX + 2] = "";
     const char *username = call->values[FLAG_USERNAME];
     const char *path = call->values[FLAG_PASSWORD_FILE];
-    struct probe probe = {.address = call->values[FLAG_ADDR]};
-    mote_command_default_address(standard);
-    probe.address = probe.address != NULL ? probe.address : standard;
+    struct probe probe = {.dial = NULL};
     if (!mote_command_parse_duration(&probe.timeout_ns, "--timeout", call->values[FLAG_TIMEOUT])) {
         return MOTE_EXIT_USAGE;
     }
@@ -175,7 +170,7 @@ static int run(const struct mote_command_call *call)
     if (path != NULL && !read_password(path, password)) {
         return MOTE_EXIT_NO_INPUT;
     }
-    int code = ask_server(&probe, username, password);
+    int code = ask_server(&probe, call, username, password);
     mote_secret_wipe(password, sizeof password);
     return code;
 }

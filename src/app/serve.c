@@ -19,6 +19,7 @@
 #include "app/command.h"
 #include "app/effective.h"
 #include "app/exit_code.h"
+#include "app/tls_files.h"
 #include "auth/v1/auth.mote.h"
 #include "google/rpc/error_details.mote.h"
 #include "google/rpc/status.mote.h"
@@ -48,6 +49,8 @@ struct process {
     struct mote_services services;
     struct mote_health *health;
     struct mote_server *server;
+    struct mote_tls_files tls_files;
+    struct mote_tls_context *tls; /* NULL: in the clear */
     struct mote_runtime *runtime;
     pthread_t main_thread;
     sigset_t signals;
@@ -149,6 +152,51 @@ static int open_security(struct process *process)
                  mote_log_uint("memory_kib", settings.memory_kib));
     }
     return 0;
+}
+
+static void tell_of_certificates(struct process *process, const char *event, const char *text)
+{
+    const struct mote_clock *clock = mote_clock_system();
+    int64_t left =
+        mote_tls_context_not_after(process->tls) - clock->wall_ns(clock->context) / (int64_t)MOTE_NS_PER_SECOND;
+    mote_log(process->log, left > 0 ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", event, text,
+             mote_log_int("expires_in_seconds", left));
+}
+
+static int open_tls(struct process *process)
+{
+    char problem[MOTE_TLS_FILES_PROBLEM_MAX];
+    process->tls_files.options = &process->options;
+    int error = mote_tls_files_load(&process->tls_files, &process->tls, problem);
+    if (error != 0) {
+        return fail(process, "tls.start_failed", problem,
+                    error == MOTE_ENOTFOUND ? MOTE_EXIT_NO_INPUT
+                    : error == MOTE_ENOMEM  ? MOTE_EXIT_OS
+                                            : MOTE_EXIT_CONFIG);
+    }
+    if (process->tls != NULL) {
+        tell_of_certificates(process, "tls.loaded", "certificates loaded");
+    }
+    return 0;
+}
+
+/* A half-written or wrong file changes nothing. */
+static void reload_tls(struct process *process)
+{
+    char problem[MOTE_TLS_FILES_PROBLEM_MAX];
+    struct mote_tls_context *tls = NULL;
+    if (process->tls == NULL) {
+        return;
+    }
+    if (mote_tls_files_load(&process->tls_files, &tls, problem) != 0) {
+        mote_log(process->log, MOTE_LOG_ERROR, "app", "tls.reload_failed",
+                 "certificates could not be loaded: the ones before are kept", mote_log_text("err", problem));
+        return;
+    }
+    mote_tls_context_unref(process->tls);
+    process->tls = tls;
+    mote_runtime_set_tls(process->runtime, tls);
+    tell_of_certificates(process, "tls.reloaded", "certificates loaded anew");
 }
 
 static bool is_serving(void *context)
@@ -316,6 +364,7 @@ static int start_runtime(struct process *process)
         .listen = process->options.listen,
         .workers = process->effective.workers,
         .drain_grace_ns = process->options.shutdown_grace_period,
+        .tls = process->tls,
         .log = process->log,
         .context = process,
         .worker_start = start_worker,
@@ -385,6 +434,9 @@ static int serve_until_signal(struct process *process)
         }
         handle_signal(process, number);
         change_health(process, mote_store_is_healthy(process->store));
+        if (process->tls != NULL && mote_tls_files_have_changed(&process->tls_files)) {
+            reload_tls(process);
+        }
     }
 }
 
@@ -445,7 +497,10 @@ static int shut_down(struct process *process, int number)
 
 static int serve(struct process *process)
 {
-    int code = open_store(process);
+    int code = open_tls(process);
+    if (code == 0) {
+        code = open_store(process);
+    }
     if (code == 0) {
         code = open_security(process);
     }
@@ -460,6 +515,7 @@ static int serve(struct process *process)
 
 static void dispose(struct process *process)
 {
+    mote_tls_context_unref(process->tls);
     mote_server_free(process->server);
     mote_health_free(process->health);
     mote_password_pool_free(process->passwords);

@@ -5,6 +5,10 @@
  * what the socket does not take is copied and waits, and nothing more is pulled until it is gone. All replies of one
  * read leave in one write, before the next connection is read; late ones once a turn, before the loop sleeps.
  *
+ * With TLS there is a step more in each direction, through the worker's two other scratch buffers. Handshakes cost
+ * milliseconds of CPU, so they are let in by a token bucket: who finds none is not read from until one is there, and
+ * those who are through are not kept waiting.
+ *
  * The process ignores SIGPIPE: a write to a peer that is gone is an error like any other.
  */
 #include "net/connection.h"
@@ -13,6 +17,7 @@
 
 #include "base/assert.h"
 #include "rpc/server.h"
+#include "security/tls.h"
 
 enum state {
     STATE_OPEN,
@@ -31,21 +36,26 @@ struct mote_connection {
     struct mote_worker *worker;
     struct mote_server_connection_owner owner;
     struct mote_server_connection *server_connection;
+    struct mote_tls *tls;      /* NULL: in the clear */
     struct mote_list node;     /* worker->connections */
     struct mote_list unopened; /* worker->unopened */
     struct mote_list dirty;    /* worker->dirty */
     struct mote_list paused;   /* worker->paused */
+    struct mote_list waiting;  /* worker->handshakes.waiting */
     struct mote_timer timer;   /* how long CLOSING and LINGER may take */
     struct mote_peer peer;
     enum state state;
     bool opened; /* the peer's preface is here */
     bool reading;
-    bool writing; /* a uv_write is under way */
+    bool admitted;    /* in the clear, or its handshake may be worked on */
+    unsigned writing; /* uv_writes under way */
+    size_t pending;   /* bytes in them */
 };
 
 /* Bytes that the socket did not take at once. */
 struct pending {
     uv_write_t request;
+    size_t length;
     uint8_t bytes[];
 };
 
@@ -126,6 +136,57 @@ static void add_unopened(struct mote_connection *connection)
     worker->unopened_count++;
 }
 
+/* --- handshakes -------------------------------------------------------------------------------------------------- */
+
+static bool take_handshake_token(struct mote_handshakes *handshakes, uint64_t now_ns)
+{
+    uint64_t earned = (now_ns - handshakes->counted_at) / handshakes->interval_ns;
+    if (earned > 0) {
+        handshakes->counted_at += earned * handshakes->interval_ns;
+        earned += handshakes->tokens;
+        handshakes->tokens = earned < MOTE_HANDSHAKES_BURST ? (unsigned)earned : MOTE_HANDSHAKES_BURST;
+    }
+    if (handshakes->tokens == 0) {
+        return false;
+    }
+    handshakes->tokens--;
+    return true;
+}
+
+/* The oldest first. */
+void mote_connection_admit(struct mote_worker *worker)
+{
+    struct mote_handshakes *handshakes = &worker->handshakes;
+    uint64_t now_ns = mote_worker_now(worker);
+    while (!mote_list_is_empty(&handshakes->waiting) && take_handshake_token(handshakes, now_ns)) {
+        struct mote_connection *connection =
+            MOTE_CONTAINER_OF(handshakes->waiting.next, struct mote_connection, waiting);
+        mote_list_remove(&connection->waiting);
+        connection->admitted = true;
+        start_reading(connection);
+    }
+    if (!mote_list_is_empty(&handshakes->waiting)) {
+        mote_timer_start(&worker->wheel, &handshakes->timer, handshakes->counted_at + handshakes->interval_ns);
+    }
+}
+
+/* Its first bytes are there: a client that sends none costs no token. */
+static bool may_shake_hands(struct mote_connection *connection)
+{
+    struct mote_worker *worker = connection->worker;
+    if (!connection->admitted && mote_list_is_empty(&worker->handshakes.waiting)) {
+        connection->admitted = take_handshake_token(&worker->handshakes, mote_worker_now(worker));
+    }
+    return connection->admitted;
+}
+
+static void wait_for_handshake(struct mote_connection *connection)
+{
+    stop_reading(connection);
+    mote_list_append(&connection->worker->handshakes.waiting, &connection->waiting);
+    mote_connection_admit(connection->worker);
+}
+
 /* --- the end ----------------------------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
@@ -149,6 +210,9 @@ static void close_now(struct mote_connection *connection)
     mote_timer_stop(&worker->wheel, &connection->timer);
     mote_server_connection_free(connection->server_connection);
     connection->server_connection = NULL;
+    mote_list_remove(&connection->waiting);
+    mote_tls_free(connection->tls);
+    connection->tls = NULL;
     mote_list_remove(&connection->dirty);
     mote_list_remove(&connection->paused);
     mote_list_remove(&connection->node);
@@ -170,10 +234,18 @@ static void start_timer(struct mote_connection *connection, uint64_t patience_ns
     mote_timer_start(&worker->wheel, &connection->timer, mote_worker_now(worker) + patience_ns);
 }
 
+static const char *end_reason(const struct mote_connection *connection)
+{
+    if (connection->tls != NULL && mote_tls_problem(connection->tls)[0] != '\0') {
+        return mote_tls_problem(connection->tls);
+    }
+    return mote_server_connection_end_reason(connection->server_connection);
+}
+
 /* Nothing more is taken from the peer; what rpc still has for it goes out. */
 static void begin_closing(struct mote_connection *connection)
 {
-    const char *reason = mote_server_connection_end_reason(connection->server_connection);
+    const char *reason = end_reason(connection);
     if (connection->state != STATE_OPEN) {
         return;
     }
@@ -209,8 +281,9 @@ static void on_written(uv_write_t *request, int status)
     struct pending *pending = MOTE_CONTAINER_OF(request, struct pending, request);
     struct mote_connection *connection = MOTE_CONTAINER_OF(request->handle, struct mote_connection, uv.stream);
     struct mote_worker *worker = connection->worker;
+    connection->pending -= pending->length;
+    connection->writing--;
     mote_mem_release(worker->mem, pending);
-    connection->writing = false;
     if (connection->state == STATE_CLOSED) {
         return;
     }
@@ -218,7 +291,8 @@ static void on_written(uv_write_t *request, int status)
         close_now(connection);
         return;
     }
-    mote_server_connection_set_pending_output(connection->server_connection, 0, mote_worker_now(worker));
+    mote_server_connection_set_pending_output(connection->server_connection, connection->pending,
+                                              mote_worker_now(worker));
     mark_dirty(connection);
 }
 
@@ -230,19 +304,25 @@ static int write_later(struct mote_connection *connection, const uint8_t *bytes,
     if (pending == NULL) {
         return MOTE_ENOMEM;
     }
+    pending->length = length;
     memcpy(pending->bytes, bytes, length);
     uv_buf_t buffer = uv_buf_init((char *)pending->bytes, (unsigned)length);
     if (uv_write(&pending->request, &connection->uv.stream, &buffer, 1, on_written) != 0) {
         mote_mem_release(worker->mem, pending);
         return MOTE_EIO;
     }
-    connection->writing = true;
-    mote_server_connection_set_pending_output(connection->server_connection, length, mote_worker_now(worker));
+    connection->writing++;
+    connection->pending += length;
+    mote_server_connection_set_pending_output(connection->server_connection, connection->pending,
+                                              mote_worker_now(worker));
     return 0;
 }
 
 static int write_out(struct mote_connection *connection, uint8_t *bytes, size_t length)
 {
+    if (length == 0) {
+        return 0;
+    }
     uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned)length);
     int written = uv_try_write(&connection->uv.stream, &buffer, 1);
     if (written < 0 && written != UV_EAGAIN) {
@@ -252,13 +332,50 @@ static int write_out(struct mote_connection *connection, uint8_t *bytes, size_t 
     return taken == length ? 0 : write_later(connection, bytes + taken, length - taken);
 }
 
+static struct mote_tls_room cipher_room(const struct mote_worker *worker)
+{
+    return (struct mote_tls_room){.bytes = worker->cipher_scratch, .size = MOTE_WORKER_CIPHER_SCRATCH};
+}
+
+static int encrypt_and_write(struct mote_connection *connection, const uint8_t *bytes, size_t length)
+{
+    struct mote_slice plain = mote_slice(bytes, length);
+    while (plain.length > 0) {
+        struct mote_tls_room out = cipher_room(connection->worker);
+        if (mote_tls_send(connection->tls, &plain, &out) != 0 || out.length == 0 ||
+            write_out(connection, out.bytes, out.length) != 0) {
+            return MOTE_EIO;
+        }
+    }
+    return 0;
+}
+
+/* Before the handshake is over there is nobody to tell. */
+static bool wants_write(const struct mote_connection *connection)
+{
+    bool is_ready = connection->tls == NULL ||
+                    (mote_tls_is_established(connection->tls) && mote_tls_problem(connection->tls)[0] == '\0');
+    return is_ready && mote_server_connection_wants_write(connection->server_connection);
+}
+
+/* True when it has to be waited for. */
+static bool say_goodbye(struct mote_connection *connection)
+{
+    if (connection->tls == NULL) {
+        return false;
+    }
+    struct mote_tls_room out = cipher_room(connection->worker);
+    mote_tls_goodbye(connection->tls, &out);
+    return out.length > 0 && write_out(connection, out.bytes, out.length) == 0 && connection->writing > 0;
+}
+
 /* Pulls and writes until there is no output, the socket is full, or the share of this turn is used up. */
 static int pull_and_write(struct mote_connection *connection)
 {
     struct mote_worker *worker = connection->worker;
     const uint64_t now_ns = mote_worker_now(worker);
     size_t total = 0;
-    while (!connection->writing && mote_server_connection_wants_write(connection->server_connection)) {
+    while (connection->writing == 0 && wants_write(connection)) {
         size_t length = 0;
         if (total >= MOTE_CONNECTION_WRITE_PER_TURN) {
             pause_reading(connection);
@@ -267,7 +384,9 @@ static int pull_and_write(struct mote_connection *connection)
         int error = mote_server_connection_send(connection->server_connection, worker->write_scratch,
                                                 MOTE_WORKER_SCRATCH, &length, now_ns);
         total += length;
-        if (length > 0 && write_out(connection, worker->write_scratch, length) != 0) {
+        int failed = connection->tls == NULL ? write_out(connection, worker->write_scratch, length)
+                                             : encrypt_and_write(connection, worker->write_scratch, length);
+        if (failed != 0) {
             return MOTE_EIO;
         }
         if (error != 0) {
@@ -285,7 +404,7 @@ static void update_reading(struct mote_connection *connection)
 {
     if (!mote_server_connection_wants_read(connection->server_connection)) {
         stop_reading(connection);
-    } else if (mote_list_is_empty(&connection->paused)) {
+    } else if (mote_list_is_empty(&connection->paused) && mote_list_is_empty(&connection->waiting)) {
         start_reading(connection);
     }
 }
@@ -307,7 +426,7 @@ static void flush(struct mote_connection *connection)
     }
     if (connection->state == STATE_OPEN) {
         update_reading(connection);
-    } else if (!connection->writing && !mote_server_connection_wants_write(server_connection)) {
+    } else if (connection->writing == 0 && !wants_write(connection) && !say_goodbye(connection)) {
         begin_linger(connection);
     }
 }
@@ -326,6 +445,10 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     struct mote_connection *connection = MOTE_CONTAINER_OF(handle, struct mote_connection, uv.handle);
     uint64_t share = connection->worker->options->limits->read_per_turn;
     (void)suggested;
+    if (!may_shake_hands(connection)) {
+        *buffer = uv_buf_init(NULL, 0); /* the bytes stay in the kernel; on_read is told */
+        return;
+    }
     *buffer = uv_buf_init((char *)connection->worker->read_scratch,
                           share < MOTE_WORKER_SCRATCH ? (unsigned)share : MOTE_WORKER_SCRATCH);
 }
@@ -343,17 +466,48 @@ static void receive(struct mote_connection *connection, struct mote_slice bytes)
     }
 }
 
+static void decrypt_and_receive(struct mote_connection *connection, struct mote_slice in)
+{
+    struct mote_worker *worker = connection->worker;
+    do {
+        struct mote_tls_room plain = {.bytes = worker->plain_scratch, .size = MOTE_WORKER_SCRATCH};
+        struct mote_tls_room out = cipher_room(worker);
+        int result = mote_tls_recv(connection->tls, &in, &plain, &out);
+        if (write_out(connection, out.bytes, out.length) != 0) {
+            close_now(connection);
+            return;
+        }
+        if (plain.length > 0) {
+            receive(connection, mote_slice(plain.bytes, plain.length));
+        }
+        if (result == MOTE_ECLOSED) {
+            close_now(connection);
+        } else if (result != 0) {
+            begin_closing(connection);
+        }
+    } while (connection->state == STATE_OPEN && (in.length > 0 || mote_tls_has_plain(connection->tls)));
+    if (connection->state != STATE_CLOSED) {
+        mark_dirty(connection);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct mote_connection *connection = MOTE_CONTAINER_OF(stream, struct mote_connection, uv.stream);
+    if (length == UV_ENOBUFS && !connection->admitted) {
+        wait_for_handshake(connection);
+        return;
+    }
     if (length < 0) {
         close_now(connection);
         return;
     }
-    if (length > 0 && connection->state == STATE_OPEN) {
+    if (length > 0 && connection->state == STATE_OPEN && connection->tls != NULL) {
+        decrypt_and_receive(connection, mote_slice(buffer->base, (size_t)length));
+    } else if (length > 0 && connection->state == STATE_OPEN) {
         receive(connection, mote_slice(buffer->base, (size_t)length));
     }
-    if ((size_t)length == buffer->len && connection->state != STATE_CLOSING) {
+    if ((size_t)length == buffer->len && (connection->state == STATE_OPEN || connection->state == STATE_LINGER)) {
         pause_reading(connection); /* more is there, and libuv would go on reading */
     }
     /* Answers leave before the next connection is read: what they needed is free again, and still in the cache. */
@@ -373,8 +527,7 @@ void mote_connection_continue(struct mote_list *paused_node)
     if (connection->state == STATE_OPEN) {
         update_reading(connection);
     }
-    if (!connection->writing &&
-        (connection->state == STATE_CLOSING || mote_server_connection_wants_write(connection->server_connection))) {
+    if (connection->writing == 0 && (connection->state == STATE_CLOSING || wants_write(connection))) {
         mark_dirty(connection);
     }
 }
@@ -398,6 +551,7 @@ static struct mote_connection *allocate(struct mote_worker *worker, struct mote_
     mote_list_init(&connection->unopened);
     mote_list_init(&connection->dirty);
     mote_list_init(&connection->paused);
+    mote_list_init(&connection->waiting);
     mote_list_append(&worker->connections, &connection->node);
     mote_timer_init(&connection->timer, on_time_over);
     worker->connection_count++;
@@ -414,6 +568,18 @@ static struct mote_connection *allocate(struct mote_worker *worker, struct mote_
         return NULL;
     }
     return connection;
+}
+
+/* Unix sockets are in the clear: who may connect is the file's business. */
+static int set_up_tls(struct mote_connection *connection, const struct mote_accepted *accepted)
+{
+    struct mote_tls_context *context = accepted->is_unix ? NULL : mote_runtime_ref_tls(connection->worker->runtime);
+    if (context == NULL) {
+        return 0;
+    }
+    int error = mote_tls_new(&connection->tls, context, NULL);
+    mote_tls_context_unref(context);
+    return error;
 }
 
 void mote_connection_open(struct mote_worker *worker, struct mote_accepted *accepted)
@@ -435,7 +601,8 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
     }
     options.owner = &connection->owner;
     options.peer = text;
-    if (mote_server_connection_new(&connection->server_connection, worker->server_worker, &options,
+    if (set_up_tls(connection, accepted) != 0 ||
+        mote_server_connection_new(&connection->server_connection, worker->server_worker, &options,
                                    mote_worker_now(worker)) != 0) {
         close_now(connection);
         return;
@@ -444,6 +611,7 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
     if (worker->draining) {
         mote_server_connection_drain(connection->server_connection, mote_worker_now(worker));
     }
+    connection->admitted = connection->tls == NULL;
     start_reading(connection);
     mark_dirty(connection);
 }

@@ -32,6 +32,8 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
 void mote_connection_flush(struct mote_list *dirty_node);
 void mote_connection_continue(struct mote_list *paused_node);
 void mote_connection_drain(struct mote_list *node);
+/* Lets in those who wait for their handshake, as far as there is room. */
+void mote_connection_admit(struct mote_worker *worker);
 /* True when a call was cut off. */
 bool mote_connection_cut(struct mote_list *node);
 

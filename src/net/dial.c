@@ -28,10 +28,9 @@ struct mote_dial {
     } uv;
     uv_timer_t timer;
     uv_connect_t connect;
-    uv_write_t write;
-    bool has_stream; /* uv is initialised */
-    bool writing;
-    bool is_over; /* the transport is gone */
+    bool has_stream;  /* uv is initialised */
+    unsigned writing; /* uv_writes under way */
+    bool is_over;     /* the transport is gone */
     bool connected;
     bool call_ended;
     int connect_status;
@@ -44,8 +43,16 @@ struct mote_dial {
     void *response;
     bool got_response;
     struct mote_dial_result *result;
+    struct mote_tls *tls; /* NULL: in the clear */
     uint8_t read_scratch[MOTE_H2_RECV_MAX];
     uint8_t write_scratch[MOTE_H2_RECV_MAX];
+    uint8_t plain_scratch[MOTE_H2_RECV_MAX];
+    uint8_t cipher_scratch[5u * MOTE_TLS_RECORD_MAX];
+};
+
+struct pending {
+    uv_write_t request;
+    uint8_t bytes[];
 };
 
 static void pump(struct mote_dial *dial);
@@ -57,8 +64,9 @@ static void on_attention(struct mote_client_owner *owner)
 
 static void on_written(uv_write_t *request, int status)
 {
-    struct mote_dial *dial = MOTE_CONTAINER_OF(request, struct mote_dial, write);
-    dial->writing = false;
+    struct mote_dial *dial = MOTE_CONTAINER_OF(request->handle, struct mote_dial, uv.stream);
+    mote_mem_release(mote_mem_system(), MOTE_CONTAINER_OF(request, struct pending, request));
+    dial->writing--;
     if (status != 0) {
         dial->is_over = true;
         return;
@@ -66,25 +74,63 @@ static void on_written(uv_write_t *request, int status)
     pump(dial);
 }
 
+static void write_bytes(struct mote_dial *dial, const uint8_t *bytes, size_t length)
+{
+    if (length == 0) {
+        return;
+    }
+    struct pending *pending = mote_mem_allocate(mote_mem_system(), sizeof *pending + length);
+    if (pending == NULL) {
+        dial->is_over = true;
+        return;
+    }
+    memcpy(pending->bytes, bytes, length);
+    uv_buf_t buffer = uv_buf_init((char *)pending->bytes, (unsigned)length);
+    if (uv_write(&pending->request, &dial->uv.stream, &buffer, 1, on_written) == 0) {
+        dial->writing++;
+    } else {
+        mote_mem_release(mote_mem_system(), pending);
+        dial->is_over = true;
+    }
+}
+
+static struct mote_tls_room cipher_room(struct mote_dial *dial)
+{
+    return (struct mote_tls_room){.bytes = dial->cipher_scratch, .size = sizeof dial->cipher_scratch};
+}
+
+/* Nothing to encrypt: the handshake goes on. */
+static void encrypt_and_write(struct mote_dial *dial, const uint8_t *bytes, size_t length)
+{
+    struct mote_slice plain = mote_slice(bytes, length);
+    struct mote_tls_room out;
+    do {
+        out = cipher_room(dial);
+        if (mote_tls_send(dial->tls, &plain, &out) != 0) {
+            dial->is_over = true;
+        }
+        write_bytes(dial, out.bytes, out.length);
+    } while (plain.length > 0 && out.length > 0 && !dial->is_over);
+}
+
 static void pump(struct mote_dial *dial)
 {
     size_t length = 0;
-    uv_buf_t buffer;
-    if (dial->writing || dial->is_over || dial->connection == NULL) {
+    if (dial->writing > 0 || dial->is_over || dial->connection == NULL) {
+        return;
+    }
+    if (dial->tls != NULL && !mote_tls_is_established(dial->tls)) {
+        encrypt_and_write(dial, NULL, 0);
         return;
     }
     if (mote_client_connection_send(dial->connection, dial->write_scratch, sizeof dial->write_scratch, &length,
                                     uv_hrtime()) != 0) {
         dial->is_over = true;
     }
-    if (length == 0) {
-        return;
-    }
-    buffer = uv_buf_init((char *)dial->write_scratch, (unsigned)length);
-    if (uv_write(&dial->write, &dial->uv.stream, &buffer, 1, on_written) == 0) {
-        dial->writing = true;
+    if (dial->tls != NULL && length > 0) {
+        encrypt_and_write(dial, dial->write_scratch, length);
     } else {
-        dial->is_over = true;
+        write_bytes(dial, dial->write_scratch, length);
     }
 }
 
@@ -95,12 +141,35 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     *buffer = uv_buf_init((char *)dial->read_scratch, sizeof dial->read_scratch);
 }
 
+/* False: the connection is over. */
+static bool receive(struct mote_dial *dial, struct mote_slice bytes)
+{
+    return bytes.length == 0 || mote_client_connection_recv(dial->connection, bytes, uv_hrtime()) == 0;
+}
+
+static bool decrypt_and_receive(struct mote_dial *dial, struct mote_slice in)
+{
+    do {
+        struct mote_tls_room plain = {.bytes = dial->plain_scratch, .size = sizeof dial->plain_scratch};
+        struct mote_tls_room out = cipher_room(dial);
+        int result = mote_tls_recv(dial->tls, &in, &plain, &out);
+        write_bytes(dial, out.bytes, out.length);
+        if (!receive(dial, mote_slice(plain.bytes, plain.length)) || result != 0) {
+            return false;
+        }
+    } while (in.length > 0 || mote_tls_has_plain(dial->tls));
+    return true;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct mote_dial *dial = MOTE_CONTAINER_OF(stream, struct mote_dial, uv.stream);
-    if (length < 0 ||
-        (length > 0 &&
-         mote_client_connection_recv(dial->connection, mote_slice(buffer->base, (size_t)length), uv_hrtime()) != 0)) {
+    bool goes_on = length >= 0;
+    if (length > 0) {
+        struct mote_slice bytes = mote_slice(buffer->base, (size_t)length);
+        goes_on = dial->tls != NULL ? decrypt_and_receive(dial, bytes) : receive(dial, bytes);
+    }
+    if (!goes_on) {
         uv_read_stop(stream);
         dial->is_over = true;
         return;
@@ -230,6 +299,24 @@ static int connect_to(struct mote_dial *dial, const char *address, uint64_t time
     return 0;
 }
 
+static int shake_hands(struct mote_dial *dial, const char *address, uint64_t until_ns, char problem[MOTE_DIAL_TEXT_MAX])
+{
+    while (!mote_tls_is_established(dial->tls) && !dial->is_over && uv_hrtime() < until_ns) {
+        bool never = false;
+        uint64_t soon = uv_hrtime() + TICK_MS * (uint64_t)MOTE_NS_PER_MS;
+        run_until(dial, &never, soon < until_ns ? soon : until_ns);
+    }
+    if (mote_tls_is_established(dial->tls)) {
+        return 0;
+    }
+    const char *why = mote_tls_problem(dial->tls);
+    snprintf(problem, MOTE_DIAL_TEXT_MAX, "cannot connect to %s: TLS: %s", address,
+             why[0] != '\0'  ? why
+             : dial->is_over ? "the connection was lost"
+                             : "no answer in time");
+    return dial->is_over ? MOTE_ECONNECT : MOTE_ETIMEOUT;
+}
+
 static int open_client(struct mote_dial *dial, const char *address)
 {
     struct mote_client_options options = {.limits = &dial->limits, .mem = mote_mem_system(), .wheel = &dial->wheel};
@@ -246,10 +333,27 @@ static int open_client(struct mote_dial *dial, const char *address)
     return uv_read_start(&dial->uv.stream, on_allocate, on_read) == 0 ? 0 : MOTE_EIO;
 }
 
-int mote_dial_open(struct mote_dial **out, const char *address, uint64_t timeout_ns, char problem[MOTE_DIAL_TEXT_MAX])
+static int open_all(struct mote_dial *dial, const char *address, struct mote_tls_context *tls, const char *server_name,
+                    uint64_t timeout_ns, char problem[MOTE_DIAL_TEXT_MAX])
+{
+    const uint64_t until_ns = deadline_of(timeout_ns);
+    int error = connect_to(dial, address, timeout_ns, problem);
+    if (error == 0 && tls != NULL) {
+        error = mote_tls_new(&dial->tls, tls, server_name);
+    }
+    if (error == 0) {
+        error = open_client(dial, address);
+    }
+    if (error == 0 && tls != NULL) {
+        error = shake_hands(dial, address, until_ns, problem);
+    }
+    return error;
+}
+
+int mote_dial_open(struct mote_dial **out, const char *address, struct mote_tls_context *tls, const char *server_name,
+                   uint64_t timeout_ns, char problem[MOTE_DIAL_TEXT_MAX])
 {
     struct mote_dial *dial = mote_mem_allocate_zeroed(mote_mem_system(), sizeof *dial);
-    int error;
     snprintf(problem, MOTE_DIAL_TEXT_MAX, "out of memory");
     if (dial == NULL || uv_loop_init(&dial->loop) != 0) {
         mote_mem_release(mote_mem_system(), dial);
@@ -258,10 +362,7 @@ int mote_dial_open(struct mote_dial **out, const char *address, uint64_t timeout
     uv_timer_init(&dial->loop, &dial->timer);
     mote_timer_wheel_init(&dial->wheel, uv_hrtime());
     mote_limits_init(&dial->limits);
-    error = connect_to(dial, address, timeout_ns, problem);
-    if (error == 0) {
-        error = open_client(dial, address);
-    }
+    int error = open_all(dial, address, tls, server_name, timeout_ns, problem);
     if (error != 0) {
         mote_dial_close(dial);
         return error;
@@ -278,8 +379,13 @@ static void say_goodbye(struct mote_dial *dial)
     if (!dial->is_over) {
         pump(dial);
     }
+    if (!dial->is_over && dial->tls != NULL) {
+        struct mote_tls_room out = cipher_room(dial);
+        mote_tls_goodbye(dial->tls, &out);
+        write_bytes(dial, out.bytes, out.length);
+    }
     uv_timer_start(&dial->timer, on_tick, 1, TICK_MS);
-    while (dial->writing && !dial->is_over && uv_hrtime() < until_ns) {
+    while (dial->writing > 0 && !dial->is_over && uv_hrtime() < until_ns) {
         uv_run(&dial->loop, UV_RUN_ONCE);
     }
     uv_timer_stop(&dial->timer);
@@ -297,6 +403,7 @@ void mote_dial_close(struct mote_dial *dial)
     }
     mote_client_free(dial->client);
     close_stream(dial);
+    mote_tls_free(dial->tls);
     uv_close((uv_handle_t *)&dial->timer, NULL);
     while (uv_run(&dial->loop, UV_RUN_DEFAULT) != 0) {
     }

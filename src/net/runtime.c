@@ -15,6 +15,8 @@ struct mote_runtime {
     struct mote_mem *mem;
     struct mote_runtime_options options;
     struct mote_peers *peers;
+    pthread_mutex_t tls_lock;     /* guards the pointer below */
+    struct mote_tls_context *tls; /* NULL: in the clear */
     struct mote_binding bindings[MOTE_RUNTIME_LISTENERS_MAX];
     size_t binding_count;
     struct mote_worker *workers;
@@ -107,6 +109,8 @@ static void free_runtime(struct mote_runtime *runtime)
     }
     unbind_all(runtime); /* for a start that failed */
     mote_peers_free(runtime->peers);
+    mote_tls_context_unref(runtime->tls);
+    pthread_mutex_destroy(&runtime->tls_lock);
     mote_mem_release(runtime->mem, runtime->workers);
     mote_mem_release(runtime->mem, runtime);
 }
@@ -161,6 +165,8 @@ int mote_runtime_start(struct mote_runtime **out, struct mote_mem *mem, const st
     }
     runtime->mem = mem;
     runtime->options = *options;
+    pthread_mutex_init(&runtime->tls_lock, NULL);
+    runtime->tls = options->tls != NULL ? mote_tls_context_ref(options->tls) : NULL;
     int error = start(runtime, problem);
     if (error != 0) {
         free_runtime(runtime);
@@ -168,6 +174,24 @@ int mote_runtime_start(struct mote_runtime **out, struct mote_mem *mem, const st
     }
     *out = runtime;
     return 0;
+}
+
+struct mote_tls_context *mote_runtime_ref_tls(struct mote_runtime *runtime)
+{
+    pthread_mutex_lock(&runtime->tls_lock);
+    struct mote_tls_context *tls = runtime->tls != NULL ? mote_tls_context_ref(runtime->tls) : NULL;
+    pthread_mutex_unlock(&runtime->tls_lock);
+    return tls;
+}
+
+void mote_runtime_set_tls(struct mote_runtime *runtime, struct mote_tls_context *tls)
+{
+    (void)mote_tls_context_ref(tls);
+    pthread_mutex_lock(&runtime->tls_lock);
+    struct mote_tls_context *before = runtime->tls;
+    runtime->tls = tls;
+    pthread_mutex_unlock(&runtime->tls_lock);
+    mote_tls_context_unref(before);
 }
 
 const char *mote_runtime_address(const struct mote_runtime *runtime, size_t index)

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/task.h"
 #include "rpc/server.h"
+#include "security/tls.h"
 #include "wire/limits.h"
 
 #define MOTE_RUNTIME_WORKERS_MAX   64u
@@ -30,6 +31,7 @@ struct mote_runtime_options {
     const char *listen;               /* "127.0.0.1:50051,unix:/run/mote.sock"; port 0: any free one */
     size_t workers;                   /* 1 to MOTE_RUNTIME_WORKERS_MAX */
     uint64_t drain_grace_ns;          /* from drain until open calls are cut off */
+    struct mote_tls_context *tls;     /* NULL: in the clear; a reference is taken. Unix sockets are in any case */
     struct mote_log *log;
     /* What the services keep for each worker; all may be NULL. worker_start runs before the worker's thread, the others
      * on it.
@@ -54,6 +56,9 @@ MOTE_MUST_CHECK int mote_runtime_start(struct mote_runtime **out, struct mote_me
                                        char problem[MOTE_RUNTIME_PROBLEM_MAX]);
 /* The address that listener `index` really has ("127.0.0.1:40213"); NULL past the last. Valid until join. */
 const char *mote_runtime_address(const struct mote_runtime *runtime, size_t index);
+/* Connections accepted from now on have this one; the others keep theirs. A reference is taken. Only for a runtime that
+ * was started with TLS. Any thread. */
+void mote_runtime_set_tls(struct mote_runtime *runtime, struct mote_tls_context *tls);
 /* Runs options->visit once on each worker's thread, soon; several requests may become one visit. One thread, not after
  * drain. */
 void mote_runtime_visit(struct mote_runtime *runtime);

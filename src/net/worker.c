@@ -91,6 +91,7 @@ static void stop_when_drained(struct mote_worker *worker)
     if (worker->draining && worker->connection_count == 0 && mote_server_worker_calls(worker->server_worker) == 0) {
         mote_timer_stop(&worker->wheel, &worker->grace);
         mote_timer_stop(&worker->wheel, &worker->listeners_retry);
+        mote_timer_stop(&worker->wheel, &worker->handshakes.timer);
         uv_stop(&worker->loop);
     }
 }
@@ -141,6 +142,23 @@ static void on_listeners_retry(struct mote_timer *timer, uint64_t now_ns)
     for (size_t i = 0; i < worker->listener_count; i++) {
         mote_listener_resume(&worker->listeners[i]);
     }
+}
+
+static void on_handshake_token(struct mote_timer *timer, uint64_t now_ns)
+{
+    (void)now_ns;
+    mote_connection_admit(MOTE_CONTAINER_OF(timer, struct mote_worker, handshakes.timer));
+}
+
+static void init_handshakes(struct mote_worker *worker)
+{
+    const struct mote_limits *limits = worker->options->limits;
+    struct mote_handshakes *handshakes = &worker->handshakes;
+    mote_list_init(&handshakes->waiting);
+    mote_timer_init(&handshakes->timer, on_handshake_token);
+    handshakes->interval_ns = MOTE_NS_PER_SECOND / limits->handshakes_per_second;
+    handshakes->counted_at = uv_hrtime();
+    handshakes->tokens = MOTE_HANDSHAKES_BURST;
 }
 
 static void run_drain(struct mote_task *task)
@@ -197,6 +215,15 @@ static void dispose_loop(struct mote_worker *worker)
     mote_assert(uv_loop_close(&worker->loop) == 0);
 }
 
+static void dispose_memory(struct mote_worker *worker)
+{
+    mote_mem_release(worker->parent_mem, worker->read_scratch);
+    mote_mem_release(worker->parent_mem, worker->write_scratch);
+    mote_mem_release(worker->parent_mem, worker->plain_scratch);
+    mote_mem_release(worker->parent_mem, worker->cipher_scratch);
+    mote_pool_free(worker->pool);
+}
+
 static int init_memory(struct mote_worker *worker, struct mote_mem *mem)
 {
     int error = mote_pool_new(&worker->pool, mem, MOTE_WORKER_POOL_KEEP);
@@ -207,20 +234,17 @@ static int init_memory(struct mote_worker *worker, struct mote_mem *mem)
     worker->mem = mote_pool_mem(worker->pool);
     worker->read_scratch = mote_mem_allocate(mem, MOTE_WORKER_SCRATCH);
     worker->write_scratch = mote_mem_allocate(mem, MOTE_WORKER_SCRATCH);
-    if (worker->read_scratch == NULL || worker->write_scratch == NULL) {
-        mote_mem_release(mem, worker->read_scratch);
-        mote_mem_release(mem, worker->write_scratch);
-        mote_pool_free(worker->pool);
+    bool complete = worker->read_scratch != NULL && worker->write_scratch != NULL;
+    if (worker->options->tls != NULL) {
+        worker->plain_scratch = mote_mem_allocate(mem, MOTE_WORKER_SCRATCH);
+        worker->cipher_scratch = mote_mem_allocate(mem, MOTE_WORKER_CIPHER_SCRATCH);
+        complete = complete && worker->plain_scratch != NULL && worker->cipher_scratch != NULL;
+    }
+    if (!complete) {
+        dispose_memory(worker);
         return MOTE_ENOMEM;
     }
     return 0;
-}
-
-static void dispose_memory(struct mote_worker *worker)
-{
-    mote_mem_release(worker->parent_mem, worker->read_scratch);
-    mote_mem_release(worker->parent_mem, worker->write_scratch);
-    mote_pool_free(worker->pool);
 }
 
 static int init_server_worker(struct mote_worker *worker)
@@ -292,6 +316,7 @@ int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, s
     mote_timer_wheel_init(&worker->wheel, uv_hrtime());
     mote_timer_init(&worker->grace, on_grace_over);
     mote_timer_init(&worker->listeners_retry, on_listeners_retry);
+    init_handshakes(worker);
     pthread_mutex_init(&worker->mailbox_lock, NULL);
     int error = init_parts(worker, mem);
     if (error != 0) {
@@ -311,6 +336,7 @@ int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, s
 void mote_worker_dispose(struct mote_worker *worker)
 {
     mote_timer_stop(&worker->wheel, &worker->listeners_retry);
+    mote_timer_stop(&worker->wheel, &worker->handshakes.timer);
     dispose_loop(worker);
     run_tasks(worker); /* answers that came after the last turn: their calls are over, they only free */
     mote_server_worker_free(worker->server_worker);

@@ -20,9 +20,13 @@
 #include "net/address.h"
 #include "net/peers.h"
 #include "net/runtime.h"
+#include "security/tls.h"
 
-#define MOTE_WORKER_SCRATCH    65536u
-#define MOTE_WORKER_POOL_KEEP  1048576u   /* bytes of free blocks a worker keeps for the next calls */
+#define MOTE_WORKER_SCRATCH   65536u
+#define MOTE_WORKER_POOL_KEEP 1048576u /* bytes of free blocks a worker keeps for the next calls */
+#define MOTE_WORKER_CIPHER_SCRATCH                                                                                     \
+    (5u * MOTE_TLS_RECORD_MAX)            /* what MOTE_WORKER_SCRATCH bytes become in records, and the room one needs */
+#define MOTE_HANDSHAKES_BURST  4u         /* TLS handshakes at once: each takes milliseconds of CPU */
 #define MOTE_LISTENER_RETRY_NS 100000000u /* a listener that had to stop looks so often whether it may go on */
 
 struct mote_listener {
@@ -32,6 +36,15 @@ struct mote_listener {
     bool is_unix;
     bool is_open;
     bool waits; /* for room, or for a descriptor: not polled */
+};
+
+/* TLS handshakes that wait for their turn. */
+struct mote_handshakes {
+    struct mote_list waiting;
+    struct mote_timer timer; /* while somebody waits */
+    uint64_t interval_ns;    /* a token each */
+    uint64_t counted_at;     /* tokens were counted up to this time */
+    unsigned tokens;
 };
 
 struct mote_worker {
@@ -66,10 +79,13 @@ struct mote_worker {
     size_t unopened_max;     /* this worker's share */
     struct mote_list dirty;  /* connections with output to flush before the loop sleeps */
     struct mote_list paused; /* connections that had their share of this turn */
+    struct mote_handshakes handshakes;
     bool draining;
     bool was_cut; /* calls were cut off when the grace ended */
     uint8_t *read_scratch;
     uint8_t *write_scratch;
+    uint8_t *plain_scratch; /* both: only where the runtime has TLS */
+    uint8_t *cipher_scratch;
     /* Tasks of the runtime itself; posted at most once at a time each. */
     struct mote_task drain_task;
     struct mote_task visit_task;
@@ -88,6 +104,9 @@ void mote_worker_run(struct mote_worker *worker);
 void mote_worker_post(struct mote_worker *worker, struct mote_task *task);
 /* The time, which is also told to rpc: late answers measure by it. */
 uint64_t mote_worker_now(struct mote_worker *worker);
+
+/* What new connections are to be secured with, a reference; NULL: nothing. Any thread. */
+struct mote_tls_context *mote_runtime_ref_tls(struct mote_runtime *runtime);
 
 /* --- between the parts of a worker --- */
 

@@ -118,6 +118,23 @@ static bool is_waiting(int code)
 
 /* --- handshake -------------------------------------------------------------------------------------------------- */
 
+/* Where a certificate is optional, mbedtls goes on with a bad one. */
+static bool is_peer_good(const struct mote_tls *tls)
+{
+    const mbedtls_x509_crt *certificate = mbedtls_ssl_get_peer_cert(&tls->ssl);
+    if (!tls->context->is_pinned) {
+        return certificate == NULL || mbedtls_ssl_get_verify_result(&tls->ssl) == 0;
+    }
+    for (const mbedtls_x509_crt *pin = &tls->context->authorities; certificate != NULL && pin != NULL;
+         pin = pin->next) {
+        if (pin->raw.len == certificate->raw.len &&
+            memcmp(pin->raw.p, certificate->raw.p, pin->raw.len) == 0) { /* public: certificates */
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_agreement(struct mote_tls *tls)
 {
     const char *protocol = mbedtls_ssl_get_alpn_protocol(&tls->ssl);
@@ -125,8 +142,7 @@ static void check_agreement(struct mote_tls *tls)
         fail_with_alert(tls, MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL, "the peer does not offer h2 by ALPN");
         return;
     }
-    /* Where a certificate is optional, mbedtls goes on with a bad one. */
-    if (mbedtls_ssl_get_peer_cert(&tls->ssl) != NULL && mbedtls_ssl_get_verify_result(&tls->ssl) != 0) {
+    if (!is_peer_good(tls)) {
         fail_with_alert(tls, MBEDTLS_SSL_ALERT_MSG_BAD_CERT, "the peer's certificate is not trusted");
         return;
     }

@@ -56,6 +56,9 @@ struct mote_tls_options {
     const char *key_password;        /* of keys that are encrypted; NULL: none */
     struct mote_tls_pem authorities; /* who is trusted: to sign clients for a server, servers for a client */
     enum mote_tls_client_auth client_auth;
+    /* A client's: the authorities are the certificates of servers themselves, and showing one of them is all that a
+     * server needs: neither its name nor its dates are looked at. */
+    bool is_pinned;
     const struct mote_random *random; /* borrowed as long as the context lives, as the one below */
     struct mote_mem *mem;             /* for the contexts alone: mbedtls has the C library's. Any thread */
 };

@@ -138,6 +138,10 @@ static const char *explain_key_error(int code, struct mote_slice text)
     default:
         break;
     }
+    if (contains(text, "ENCRYPTED")) {
+        return "the key cannot be opened: the password is wrong, or it is encrypted in a way that mbedtls does not "
+               "know";
+    }
     if (!contains(text, "PRIVATE KEY-----")) {
         return contains(text, "-----BEGIN CERTIFICATE-----") ? "holds a certificate, not a private key"
                                                              : "no private key in PEM form in it";
@@ -278,7 +282,7 @@ static void set_versions(mbedtls_ssl_config *config)
 static int auth_mode(const struct mote_tls_options *options)
 {
     if (options->is_client) {
-        return MBEDTLS_SSL_VERIFY_REQUIRED;
+        return options->is_pinned ? MBEDTLS_SSL_VERIFY_OPTIONAL : MBEDTLS_SSL_VERIFY_REQUIRED;
     }
     switch (options->client_auth) {
     case MOTE_TLS_CLIENT_AUTH_NONE:
@@ -378,6 +382,7 @@ int mote_tls_context_new(struct mote_tls_context **out, const struct mote_tls_op
     context->mem = options->mem;
     context->random = options->random;
     context->not_after = INT64_MAX;
+    context->is_pinned = options->is_client && options->is_pinned;
     mbedtls_ssl_config_init(&context->config);
     mbedtls_ssl_ticket_init(&context->tickets);
     mbedtls_x509_crt_init(&context->authorities);

@@ -23,6 +23,7 @@ struct mote_tls_context {
     mbedtls_x509_crt authorities;
     struct mote_tls_own own[MOTE_TLS_IDENTITIES_MAX];
     size_t own_count;
+    bool is_pinned;
     int64_t not_after;
 };
 

@@ -57,6 +57,7 @@
     X(connections_max, 10000, count, "too many connections")                                                           \
     X(connections_per_address_max, 256, count, "too many connections from one address (or IPv6 /64)")                  \
     X(connections_unopened_max, 512, count, "too many connections before their preface")                               \
+    X(handshakes_per_second, 120, per_second, "TLS handshakes of one worker: they cost milliseconds of CPU each")      \
     X(read_per_turn, 65536, bytes, "one connection that keeps the loop for itself")                                    \
     X(connection_idle, 300 * MOTE_LIMITS_SECOND, ns, "idle connections: a graceful GOAWAY")                            \
     X(keepalive_time, 60 * MOTE_LIMITS_SECOND, ns, "dead peers: the server pings after so much silence")               \

@@ -33,7 +33,7 @@ CHEAP = {"PASSWORD_HASH": "argon2id:m=1024,t=1,p=1"}
     ({"JWT_ACCESS_EXPIRY": "15x"}, ["JWT_ACCESS_EXPIRY"]),
     ({"LISTEN": "0.0.0.0:0"}, ["LISTEN"]),
     ({"LISTEN": "nonsense"}, ["LISTEN"]),
-    ({"TLS_CERT_FILE": "/nowhere"}, ["TLS_CERT_FILE"]),
+    ({"TLS_CERT_FILE": "/nowhere"}, ["TLS_KEY_FILE"]),
     ({"STORE_URL": "redis://x"}, ["STORE_URL"]),
     ({"JWT_SECRET_FILE": "/nowhere"}, ["JWT_SECRET"]),
     ({"PASSWORD_HASH": "md5"}, ["PASSWORD_HASH"]),

@@ -409,6 +409,22 @@ static void test_client_checks_the_server(void **state)
     pair_free(pair);
 }
 
+/* A server that shows the very certificate, under whatever name; and one that shows another. */
+static void test_pinned(void **state)
+{
+    (void)state;
+    const struct test_identity *pins[] = {&server_ec, &server_rsa};
+    for (size_t i = 0; i < 2; i++) {
+        struct mote_tls_options options = {
+            .is_client = true, .is_pinned = true, .authorities = pem_of("cert.pem", pins[i]->certificate)};
+        struct pair *pair =
+            pair_new(context_of(&options), server_context(&server_ec, NULL, MOTE_TLS_CLIENT_AUTH_NONE), NULL);
+        pump(pair);
+        assert_int_equal(is_up(pair), i == 0);
+        pair_free(pair);
+    }
+}
+
 /* What is no TLS at all, and what is cut off. */
 static void test_other_bytes(void **state)
 {
@@ -558,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_server_names),
         cmocka_unit_test(test_client_certificates),
         cmocka_unit_test(test_client_checks_the_server),
+        cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_other_bytes),
         cmocka_unit_test(test_problems_with_files),
         cmocka_unit_test(test_counts),
