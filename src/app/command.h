@@ -55,11 +55,15 @@ struct mote_command_call {
     X(user_create)                                                                                                     \
     X(user_list)                                                                                                       \
     X(user_show)                                                                                                       \
+    X(user_set_password)                                                                                               \
     X(user_enable)                                                                                                     \
     X(user_disable)                                                                                                    \
     X(user_delete)                                                                                                     \
     X(user_export)                                                                                                     \
     X(user_import)                                                                                                     \
+    X(token_mint)                                                                                                      \
+    X(token_inspect)                                                                                                   \
+    X(token_verify)                                                                                                    \
     X(store_backup)                                                                                                    \
     X(store_check)                                                                                                     \
     X(store_restore)                                                                                                   \

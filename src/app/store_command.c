@@ -69,7 +69,7 @@ int mote_store_command_open(struct mote_store_command *store, const struct mote_
     if (code == MOTE_EXIT_OK) {
         code = mote_command_open_log(&store->sink, &store->options);
     }
-    return code == MOTE_EXIT_OK ? open_store(store, method) : code;
+    return code == MOTE_EXIT_OK && method != NULL ? open_store(store, method) : code;
 }
 
 void mote_store_command_close(struct mote_store_command *store)

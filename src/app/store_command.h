@@ -29,7 +29,8 @@ struct mote_store_command {
 };
 
 /* Loads the options of the command's groups and opens. 0, or the exit code with a line on standard error: where a
- * server holds the store it names `method`, which does the same through the server. Close in any case. */
+ * server holds the store it names `method`, which does the same through the server. `method`
+ * NULL: the store stays closed. Close in any case. */
 int mote_store_command_open(struct mote_store_command *store, const struct mote_command_call *call, const char *method);
 void mote_store_command_close(struct mote_store_command *store);
 

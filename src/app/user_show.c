@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `mote user show`, `disable`, `enable` and `delete`: one user, named by username, email address or id. */
+/* `mote user show`, `set-password`, `disable`, `enable` and `delete`: one user, named by username, email address or id.
+ */
 #include <stdio.h>
 
 #include "app/exit_code.h"
@@ -8,6 +9,7 @@
 #include "app/user_print.h"
 #include "base/text.h"
 #include "security/secret.h"
+#include "services/services.h"
 
 #define OPERAND "USER"
 #define WHO     "USER is a username, an email address or an id."
@@ -68,6 +70,63 @@ const struct mote_command mote_command_user_show = {
     .flag_count = sizeof show_flags / sizeof show_flags[0],
     .groups = MOTE_STORE_COMMAND_GROUPS,
     .run = run_show,
+};
+
+/* --- set-password ------------------------------------------------------------------------------------------------ */
+
+static const struct mote_command_flag password_flags[] = {
+    {"--require-change", NULL, NULL, "the user must change it before anything else"},
+};
+
+static int write_password(struct mote_store_command *store, const struct mote_command_call *call,
+                          const struct mote_user *user, const char *password)
+{
+    struct mote_store_set_password set = {.write.kind = MOTE_STORE_SET_PASSWORD,
+                                          .act = MOTE_STORE_PASSWORD_SET,
+                                          .require_change = call->values[0] != NULL};
+    memcpy(set.user_id, user->id, sizeof set.user_id);
+    int error = mote_store_command_hash(store, set.password_hash, password);
+    if (error == 0) {
+        error = mote_store_command_write(store, &set.write,
+                                         mote_store_command_audit(MOTE_STORE_AUDIT_SET_PASSWORD, user->id, ""));
+    }
+    mote_secret_wipe(set.password_hash, sizeof set.password_hash);
+    if (error == 0) {
+        printf("password of %s set; %u sessions ended\n", user->username, set.revoked_count);
+    }
+    return mote_store_command_tell(user->username, error, MOTE_STORE_TAKEN_NONE, MOTE_STORE_CONFLICT_NONE);
+}
+
+static int set_password(struct mote_store_command *store, const struct mote_command_call *call, struct mote_user *user)
+{
+    char password[MOTE_PASSWORD_MAX + 2];
+    struct mote_rules rules = {0};
+    int code = MOTE_EXIT_DATA;
+    if (mote_prompt_new_password(password, sizeof password)) {
+        mote_rules_note(&rules, "password",
+                        mote_rules_password(mote_slice_text(password), mote_slice_text(user->username),
+                                            mote_slice_text(user->email)));
+        code = mote_store_command_refuse(user->username, &rules) ? MOTE_EXIT_DATA
+                                                                 : write_password(store, call, user, password);
+    }
+    mote_secret_wipe(password, sizeof password);
+    return code;
+}
+
+static int run_set_password(const struct mote_command_call *call)
+{
+    return with_user(call, "auth.v1.AuthService/SetPassword", set_password);
+}
+
+const struct mote_command mote_command_user_set_password = {
+    .name = "user set-password",
+    .operand = OPERAND,
+    .meaning = "gives an account a new password, and ends its sessions",
+    .details = WHO " The password is taken from standard input; on a terminal it is asked for, twice.",
+    .flags = password_flags,
+    .flag_count = sizeof password_flags / sizeof password_flags[0],
+    .groups = MOTE_STORE_COMMAND_GROUPS | 1u << MOTE_OPTION_GROUP_PASSWORDS,
+    .run = run_set_password,
 };
 
 /* --- disable, enable --------------------------------------------------------------------------------------------- */
