@@ -66,6 +66,8 @@ enum mote_failure_id mote_authenticate_again(struct mote_services_worker *worker
         return MOTE_FAILURE_COUNT;
     case MOTE_REVOCATION_REVOKED:
         return MOTE_FAILURE_SESSION_REVOKED;
+    case MOTE_REVOCATION_TOKEN_REVOKED:
+        return MOTE_FAILURE_TOKEN_REVOKED;
     case MOTE_REVOCATION_STALE:
         return MOTE_FAILURE_TOKEN_STALE;
     case MOTE_REVOCATION_LOCKED:

@@ -127,14 +127,3 @@ void mote_failure_answer_password(struct mote_call *call, int error)
 {
     answer_error(call, mote_failure_of_password(error), error);
 }
-
-void mote_failure_answer_not_implemented(struct mote_call *call)
-{
-    struct mote_failure failure = *mote_failure_row(MOTE_FAILURE_NOT_IMPLEMENTED);
-    const char *message =
-        mote_arena_format(mote_call_arena(call), "method %s is not implemented yet", mote_call_method(call)->name);
-    if (message != NULL) {
-        failure.message = message;
-    }
-    mote_call_fail_details(call, &failure);
-}

@@ -25,6 +25,7 @@
       "the access token begins in the future, by more than the leeway")                                                \
     X(SESSION_REVOKED, UNAUTHENTICATED, "the session has been revoked", 0,                                             \
       "the access token is of a session that has ended, or of a user who is disabled or gone")                         \
+    X(TOKEN_REVOKED, UNAUTHENTICATED, "the token has been revoked", 0, "the access token was revoked by RevokeToken")  \
     X(TOKEN_STALE, UNAUTHENTICATED, "the token is out of date: refresh it, then try again", 0,                         \
       "the user's roles have changed since the access token was issued, or the server cannot tell: a refresh helps")   \
     X(PERMISSION_DENIED, PERMISSION_DENIED, "permission denied", 0,                                                    \
@@ -64,9 +65,7 @@
     X(STORE_UNAVAILABLE, UNAVAILABLE, "the store cannot be reached: try again later", 0,                               \
       "the store is locked by another program, or slower than its queue is long: nothing was changed")                 \
     X(INTERNAL_ERROR, INTERNAL, "internal error", 0, "a failure that is the server's own; its log says which")         \
-    X(SHUTTING_DOWN, UNAVAILABLE, "the server is shutting down", 0, "the server ends before the call has")             \
-    X(NOT_IMPLEMENTED, UNIMPLEMENTED, "the method is not implemented yet", 0,                                          \
-      "the .proto declares the method, and this version does not have it")
+    X(SHUTTING_DOWN, UNAVAILABLE, "the server is shutting down", 0, "the server ends before the call has")
 
 enum mote_failure_id {
 #define X(reason, status, text, retry, when) MOTE_FAILURE_##reason,
@@ -96,7 +95,5 @@ void mote_failure_answer_store(struct mote_call *call, int error);
 void mote_failure_answer_write(struct mote_call *call, int error, enum mote_store_taken taken,
                                enum mote_store_conflict conflict);
 void mote_failure_answer_password(struct mote_call *call, int error);
-/* NOT_IMPLEMENTED, with the method's name. */
-void mote_failure_answer_not_implemented(struct mote_call *call);
 
 #endif

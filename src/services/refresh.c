@@ -7,15 +7,13 @@
 
 #include "auth/v1/auth.mote.h"
 #include "base/list.h"
-#include "base/text.h"
 #include "security/secret.h"
 #include "services/audit.h"
 #include "services/failure.h"
 #include "services/tokens.h"
 #include "services/worker.h"
 
-#define REFRESH_TEXT_LENGTH 43u
-#define GRACE_SECONDS       10
+#define GRACE_SECONDS 10
 
 struct refresh_operation {
     struct mote_store_find_refresh find;
@@ -140,21 +138,6 @@ static void found(struct mote_store_find_refresh *find, int result)
     }
 }
 
-static bool read_token(uint8_t parent[MOTE_TOKENS_REFRESH_BYTES], const char *text)
-{
-    uint8_t raw[MOTE_TOKENS_REFRESH_BYTES + 2];
-    size_t length = 0;
-    struct mote_slice token = mote_slice_text(text);
-    bool valid = token.length == REFRESH_TEXT_LENGTH &&
-                 mote_base64_decode(raw, &length, token, MOTE_BASE64_URL_UNPADDED) == 0 &&
-                 length == MOTE_TOKENS_REFRESH_BYTES;
-    if (valid) {
-        memcpy(parent, raw, MOTE_TOKENS_REFRESH_BYTES);
-    }
-    mote_secret_wipe(raw, sizeof raw);
-    return valid;
-}
-
 static void refresh(struct mote_call *call, const auth_v1_RefreshTokenRequest *request)
 {
     struct refresh_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
@@ -162,7 +145,7 @@ static void refresh(struct mote_call *call, const auth_v1_RefreshTokenRequest *r
         mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
-    if (!read_token(operation->parent, request->refresh_token)) {
+    if (!mote_tokens_read_refresh(operation->parent, mote_slice_text(request->refresh_token))) {
         mote_failure_answer(call, MOTE_FAILURE_REFRESH_TOKEN_INVALID);
         return;
     }

@@ -99,9 +99,17 @@ void mote_revocation_apply(struct mote_revocation *set, const struct mote_store_
         id = change->session_id;
         revoked_below = UINT64_MAX;
         break;
+    case MOTE_STORE_CHANGE_TOKEN_REVOKED:
+        id = change->token_id;
+        break;
     }
     int64_t time = change->time / (int64_t)MOTE_NS_PER_SECOND;
-    int64_t until = time + set->keep + 1;
+    int64_t until = time + 1;
+    if (change->kind == MOTE_STORE_CHANGE_TOKEN_REVOKED) {
+        time = now < time ? now : time; /* it was issued by now, if ever */
+    } else {
+        until += set->keep;
+    }
     if (until <= now) {
         return;
     }
@@ -206,6 +214,8 @@ int mote_revocation_check(struct mote_revocation *set, const struct mote_identit
     const struct mote_revocation_entry *user = find(set, identity->user_id);
     if (session != NULL || (user != NULL && identity->epoch < user->revoked_below)) {
         *verdict = MOTE_REVOCATION_REVOKED;
+    } else if (find(set, identity->token_id) != NULL) {
+        *verdict = MOTE_REVOCATION_TOKEN_REVOKED;
     } else if ((user != NULL && identity->epoch < user->stale_below) || identity->issued_at <= set->stale_until) {
         *verdict = MOTE_REVOCATION_STALE;
     } else if (identity->password_change_required && (user == NULL || identity->epoch >= user->unlocked_below)) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What has ended access tokens before their time, in memory: revoked sessions, and the epochs below which a user's
- * tokens are over, or no longer held up by a password that had to be changed. One set a worker, fed from the store's
- * changes; while nothing was committed a check costs one atomic load and two look-ups. An entry goes when the last
- * token it can concern has expired.
+ * What has ended access tokens before their time, in memory: revoked sessions and tokens, and the epochs below which a
+ * user's tokens are over, or no longer held up by a password that had to be changed. One set a worker, fed from the
+ * store's changes; while nothing was committed a check costs one atomic load and two look-ups. An entry goes when the
+ * last token it can concern has expired.
  *
  * Invariant: it errs on the safe side. When an entry cannot be kept (memory, MOTE_REVOCATION_MAX), every token issued
  * up to then counts as stale, and its holder refreshes; when the store cannot be read, checks fail.
@@ -20,10 +20,10 @@
 #include "store/store.h"
 
 /* Entries of a worker. Each costs whoever wants to fill it a login, whose password hash takes tens of milliseconds: a
- * quarter of this is what one hash thread allows in the life of an access token. */
+ * quarter of this is what one hash thread allows in the life of an access token. A login may then revoke 32 tokens. */
 #define MOTE_REVOCATION_MAX 65536u
 
-/* A session (all its tokens: `revoked_below` is UINT64_MAX) or a user. Ids are random, so the two never meet. */
+/* A session (all its tokens: `revoked_below` is UINT64_MAX), a user or a token. Ids are random, so they never meet. */
 struct mote_revocation_entry {
     uint8_t id[16];
     uint64_t revoked_below;  /* a token with an epoch below it: its session is revoked */
@@ -54,7 +54,8 @@ void mote_revocation_dispose(struct mote_revocation *set);
 
 enum mote_revocation_verdict {
     MOTE_REVOCATION_NONE,
-    MOTE_REVOCATION_REVOKED,
+    MOTE_REVOCATION_REVOKED,       /* its session, or its user */
+    MOTE_REVOCATION_TOKEN_REVOKED, /* it alone */
     MOTE_REVOCATION_STALE,
     MOTE_REVOCATION_LOCKED, /* good, for whoever must change their password first */
 };

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "security/secret.h"
 #include "services/convert.h"
 
-#define UUID_RANDOM_BYTES 10u
+#define UUID_RANDOM_BYTES   10u
+#define REFRESH_TEXT_LENGTH 43u
 
 _Static_assert(sizeof((auth_v1_TokenPair){0}.access_token) > MOTE_JWT_LENGTH_MAX, "a token and a NUL");
 
@@ -57,4 +59,18 @@ int mote_tokens_issue(struct mote_services_worker *worker, auth_v1_TokenPair *pa
     pair->expires_in.seconds = identity.expires_at - now;
     pair->refresh_expire_time = mote_convert_time(grant->refresh_expire_time);
     return 0;
+}
+
+bool mote_tokens_read_refresh(uint8_t out[MOTE_TOKENS_REFRESH_BYTES], struct mote_slice text)
+{
+    uint8_t raw[MOTE_TOKENS_REFRESH_BYTES + 2];
+    size_t length = 0;
+    bool valid = text.length == REFRESH_TEXT_LENGTH &&
+                 mote_base64_decode(raw, &length, text, MOTE_BASE64_URL_UNPADDED) == 0 &&
+                 length == MOTE_TOKENS_REFRESH_BYTES;
+    if (valid) {
+        memcpy(out, raw, MOTE_TOKENS_REFRESH_BYTES);
+    }
+    mote_secret_wipe(raw, sizeof raw);
+    return valid;
 }

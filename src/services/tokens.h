@@ -27,4 +27,7 @@ struct mote_tokens_grant {
 MOTE_MUST_CHECK int mote_tokens_issue(struct mote_services_worker *worker, auth_v1_TokenPair *pair,
                                       const struct mote_tokens_grant *grant);
 
+/* The bytes of a refresh token in text; false when it is none. The caller wipes `out`. */
+bool mote_tokens_read_refresh(uint8_t out[MOTE_TOKENS_REFRESH_BYTES], struct mote_slice text);
+
 #endif

@@ -66,6 +66,7 @@ static auth_v1_InactiveReason reason_of(enum mote_failure_id failure)
         {MOTE_FAILURE_TOKEN_EXPIRED, auth_v1_InactiveReason_INACTIVE_REASON_EXPIRED},
         {MOTE_FAILURE_TOKEN_NOT_YET_VALID, auth_v1_InactiveReason_INACTIVE_REASON_NOT_YET_VALID},
         {MOTE_FAILURE_SESSION_REVOKED, auth_v1_InactiveReason_INACTIVE_REASON_REVOKED},
+        {MOTE_FAILURE_TOKEN_REVOKED, auth_v1_InactiveReason_INACTIVE_REASON_REVOKED},
         {MOTE_FAILURE_TOKEN_STALE, auth_v1_InactiveReason_INACTIVE_REASON_REVOKED},
         {MOTE_FAILURE_PASSWORD_CHANGE_REQUIRED, auth_v1_InactiveReason_INACTIVE_REASON_ROLE_MISSING},
         {MOTE_FAILURE_TOKEN_INVALID, auth_v1_InactiveReason_INACTIVE_REASON_INVALID},

@@ -64,6 +64,8 @@ static int apply_kind(struct mote_sqlite *sqlite, struct mote_changes *changes, 
         return mote_apply_append_audit(&apply, write->audit);
     case MOTE_STORE_SET_PASSWORD:
         return mote_apply_set_password(&apply, MOTE_CONTAINER_OF(write, struct mote_store_set_password, write));
+    case MOTE_STORE_REVOKE_TOKEN:
+        return mote_apply_revoke_token(&apply, MOTE_CONTAINER_OF(write, struct mote_store_revoke_token, write));
     }
     return MOTE_EINVAL;
 }
@@ -80,28 +82,25 @@ int mote_apply(struct mote_sqlite *sqlite, struct mote_changes *changes, struct 
     return mote_apply_append_audit(&apply, write->audit);
 }
 
-static int delete_before(struct mote_sqlite *sqlite, enum mote_statement name, int64_t time, unsigned limit)
-{
-    sqlite3_stmt *statement = mote_sqlite_statement(sqlite, name);
-    mote_sqlite_bind_int(statement, 1, time);
-    mote_sqlite_bind_int(statement, 2, limit);
-    return mote_sqlite_run(statement);
-}
-
 int mote_apply_upkeep(struct mote_sqlite *sqlite, int64_t now, unsigned limit, unsigned *deleted)
 {
+    static const struct {
+        enum mote_statement name;
+        int64_t keep;
+    } tables[] = {{MOTE_STATEMENT_DELETE_REFRESH, 0},
+                  {MOTE_STATEMENT_DELETE_SESSIONS, SESSION_KEEP_NS},
+                  {MOTE_STATEMENT_FORGET_DELETED_USERS, SESSION_KEEP_NS},
+                  {MOTE_STATEMENT_FORGET_REVOKED_TOKENS, SESSION_KEEP_NS}};
+    int result = 0;
     *deleted = 0;
-    int result = delete_before(sqlite, MOTE_STATEMENT_DELETE_REFRESH, now, limit);
-    if (result == 0) {
-        *deleted = (unsigned)sqlite3_changes(sqlite->db);
-        result = delete_before(sqlite, MOTE_STATEMENT_DELETE_SESSIONS, now - SESSION_KEEP_NS, limit - *deleted);
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && result == 0; i++) {
+        sqlite3_stmt *statement = mote_sqlite_statement(sqlite, tables[i].name);
+        mote_sqlite_bind_int(statement, 1, now - tables[i].keep);
+        mote_sqlite_bind_int(statement, 2, limit - *deleted);
+        result = mote_sqlite_run(statement);
+        *deleted += result == 0 ? (unsigned)sqlite3_changes(sqlite->db) : 0;
     }
     if (result == 0) {
-        *deleted += (unsigned)sqlite3_changes(sqlite->db);
-        result = delete_before(sqlite, MOTE_STATEMENT_FORGET_DELETED_USERS, now - SESSION_KEEP_NS, limit - *deleted);
-    }
-    if (result == 0) {
-        *deleted += (unsigned)sqlite3_changes(sqlite->db);
         result = mote_apply_prune_audit(sqlite, now, limit - *deleted, deleted);
     }
     if (result == 0) {

@@ -31,6 +31,8 @@ MOTE_MUST_CHECK int mote_apply_set_password(const struct mote_apply *apply, stru
 
 MOTE_MUST_CHECK int mote_apply_create_session(const struct mote_apply *apply, struct mote_store_create_session *create);
 MOTE_MUST_CHECK int mote_apply_rotate_refresh(const struct mote_apply *apply, struct mote_store_rotate_refresh *rotate);
+MOTE_MUST_CHECK int mote_apply_revoke_token(const struct mote_apply *apply,
+                                            const struct mote_store_revoke_token *revoke);
 /* `tell`: each session that ends is a change. */
 MOTE_MUST_CHECK int mote_apply_end_sessions(const struct mote_apply *apply, struct mote_store_revoke_sessions *revoke,
                                             bool tell);

@@ -246,6 +246,7 @@ int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_
     }
     if (result == 0) {
         memcpy(read->kid, refresh.kid, sizeof read->kid);
+        memcpy(read->session_id, refresh.session_id, sizeof read->session_id);
     }
     return mote_reader_end_read(reader, result);
 }
@@ -309,18 +310,18 @@ static int load_epochs(struct mote_reader *reader, const struct mote_reader_revo
     return result;
 }
 
-static int load_deleted(struct mote_reader *reader, const struct mote_reader_revocations *read)
+/* Rows of an id and a time. */
+static int load_ids(struct mote_reader *reader, const struct mote_reader_revocations *read, enum mote_statement name,
+                    enum mote_store_change_kind kind)
 {
-    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_DELETED_USERS);
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, name);
     mote_sqlite_bind_int(statement, 1, read->since);
     int result = mote_sqlite_step(statement);
     while (result == 1) {
         struct mote_store_change change = {
-            .commit = read->position,
-            .kind = MOTE_STORE_CHANGE_USER_DELETED,
-            .time = sqlite3_column_int64(statement, 1),
-        };
-        result = mote_sqlite_column_bytes(statement, 0, change.user_id, sizeof change.user_id);
+            .commit = read->position, .kind = kind, .time = sqlite3_column_int64(statement, 1)};
+        result = mote_sqlite_column_bytes(
+            statement, 0, kind == MOTE_STORE_CHANGE_TOKEN_REVOKED ? change.token_id : change.user_id, 16);
         if (result == 0) {
             read->each(read->context, &change);
             result = mote_sqlite_step(statement);
@@ -341,7 +342,10 @@ int mote_reader_load_revocations(struct mote_reader *reader, struct mote_reader_
         result = load_epochs(reader, read);
     }
     if (result == 0) {
-        result = load_deleted(reader, read);
+        result = load_ids(reader, read, MOTE_STATEMENT_DELETED_USERS, MOTE_STORE_CHANGE_USER_DELETED);
+    }
+    if (result == 0) {
+        result = load_ids(reader, read, MOTE_STATEMENT_REVOKED_TOKENS, MOTE_STORE_CHANGE_TOKEN_REVOKED);
     }
     return mote_reader_end_read(reader, result);
 }

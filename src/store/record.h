@@ -58,13 +58,17 @@ enum mote_store_change_kind {
     MOTE_STORE_CHANGE_USER_UNLOCKED, /* user_id has changed the password as required: tokens with an epoch below
                                         `epoch` are held up by that no more */
     MOTE_STORE_CHANGE_SESSION_REVOKED, /* session_id of user_id */
+    MOTE_STORE_CHANGE_TOKEN_REVOKED,   /* the access token token_id alone; `time` is when nobody takes it any more */
 };
 
 struct mote_store_change {
     uint64_t commit; /* its number: each change has one of its own, in order, up to the number of its commit */
     enum mote_store_change_kind kind;
     uint8_t user_id[16];
-    uint8_t session_id[16];
+    union {
+        uint8_t session_id[16];
+        uint8_t token_id[16];
+    };
     uint64_t epoch;
     int64_t time; /* wall time of the change */
 };

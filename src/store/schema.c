@@ -120,6 +120,14 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     " INSERT INTO feed (time, kind, user_id) VALUES (new.update_time, 2, new.id); END;"
     "CREATE TRIGGER feed_deleted AFTER INSERT ON deleted_users BEGIN"
     " INSERT INTO feed (time, kind, user_id) VALUES (new.delete_time, 3, new.id); END;",
+
+    "CREATE TABLE revoked_tokens ("
+    " session_id BLOB NOT NULL,"
+    " id BLOB NOT NULL CHECK (length(id) = 16),"
+    " expire_time INTEGER NOT NULL,"
+    " PRIMARY KEY (session_id, id)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX revoked_tokens_expire_time ON revoked_tokens (expire_time);",
 };
 
 static int run_step(sqlite3 *db, int version)

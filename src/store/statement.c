@@ -56,6 +56,7 @@ static const struct {
                                           "ORDER BY sequence LIMIT ?2"},
     [MOTE_STATEMENT_LAST_OF_FEED] = {READER | WRITER, "SELECT sequence, time FROM feed "
                                                       "WHERE sequence = (SELECT max(sequence) FROM feed)"},
+    [MOTE_STATEMENT_REVOKED_TOKENS] = {READER, "SELECT id, expire_time FROM revoked_tokens WHERE expire_time >= ?1"},
     [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "
@@ -117,6 +118,14 @@ static const struct {
                                               "WHERE sequence <= (SELECT max(sequence) FROM feed) - ?1 "
                                               "ORDER BY sequence LIMIT ?2"},
     [MOTE_STATEMENT_FORGET_FEED] = {WRITER, "DELETE FROM feed WHERE sequence <= ?1"},
+    [MOTE_STATEMENT_COUNT_REVOKED_TOKENS] = {WRITER, "SELECT count(*) FROM (SELECT 1 FROM revoked_tokens "
+                                                     "WHERE session_id = ?1 AND expire_time >= ?2 LIMIT ?3)"},
+    [MOTE_STATEMENT_INSERT_REVOKED_TOKEN] = {WRITER,
+                                             "INSERT OR IGNORE INTO revoked_tokens (session_id, id, expire_time) "
+                                             "VALUES (?1, ?2, ?3)"},
+    [MOTE_STATEMENT_FORGET_REVOKED_TOKENS] = {WRITER, "DELETE FROM revoked_tokens WHERE (session_id, id) IN "
+                                                      "(SELECT session_id, id FROM revoked_tokens "
+                                                      "WHERE expire_time < ?1 LIMIT ?2)"},
     [MOTE_STATEMENT_PROBE] = {WRITER, "UPDATE counters SET value = value + 1 WHERE name = 'probes'"},
 };
 

@@ -146,10 +146,11 @@ struct mote_store_list_sessions {
 
 void mote_store_list_sessions(struct mote_store_session *session, struct mote_store_list_sessions *read);
 
-/* Read: the kid that a refresh token's successors are derived with. MOTE_ENOTFOUND. */
+/* Read: the kid that a refresh token's successors are derived with, and its session. MOTE_ENOTFOUND. */
 struct mote_store_find_refresh {
     uint8_t hash[32];
     char kid[33];
+    uint8_t session_id[16];
     void (*done)(struct mote_store_find_refresh *read, int result);
 };
 
@@ -208,9 +209,9 @@ uint64_t mote_store_commit_number(const struct mote_store *store);
  * oldest wanted are not kept any more: start again from mote_store_load_revocations. Any thread. */
 MOTE_MUST_CHECK int mote_store_read_changes(struct mote_store *store, uint64_t *position, struct mote_store_change *out,
                                             size_t max, size_t *count);
-/* What ended access tokens since `since` (wall time): SESSION_REVOKED, USER_EPOCH, USER_ROLES, USER_UNLOCKED and
- * USER_DELETED changes from the store itself, handed to `each`. *position gets the commit number they are complete up
- * to. The session's thread; at start and after falling behind. */
+/* What ended access tokens since `since` (wall time): SESSION_REVOKED, USER_EPOCH, USER_ROLES, USER_UNLOCKED,
+ * USER_DELETED and TOKEN_REVOKED changes from the store itself, handed to `each`. *position gets the commit number they
+ * are complete up to. The session's thread; at start and after falling behind. */
 MOTE_MUST_CHECK int mote_store_load_revocations(struct mote_store_session *session, int64_t since, uint64_t *position,
                                                 void (*each)(void *context, const struct mote_store_change *change),
                                                 void *context);

@@ -25,6 +25,7 @@ enum mote_store_write_kind {
     MOTE_STORE_DELETE_USER,
     MOTE_STORE_APPEND_AUDIT, /* the head alone: its audit is all that is written */
     MOTE_STORE_SET_PASSWORD,
+    MOTE_STORE_REVOKE_TOKEN,
 };
 
 /* The head of each write. */
@@ -189,6 +190,16 @@ struct mote_store_delete_user {
     bool has_version;
     uint64_t version;
     enum mote_store_conflict conflict;
+};
+
+#define MOTE_STORE_REVOKED_TOKENS_MAX 32u /* of one session: who revokes more ends the session by it */
+
+/* Ends one access token. Once more: no change. */
+struct mote_store_revoke_token {
+    struct mote_store_write write;
+    uint8_t token_id[16];
+    uint8_t session_id[16]; /* its own; it need not exist */
+    int64_t expire_time;    /* when nobody takes it any more */
 };
 
 #endif

@@ -438,24 +438,6 @@ static void test_health_check(void **state)
     assert_string_equal(response->status, "NOT_SERVING");
 }
 
-static void test_methods_to_come(void **state)
-{
-    struct environment *environment = *state;
-    static const struct mote_method *const methods[] = {
-        &auth_v1_AuthService_RevokeToken_method,
-    };
-    static const uint8_t empty[4096]; /* a request of any type with nothing set */
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        assert_true(methods[i]->request->size <= sizeof empty);
-        struct services_answer *answer =
-            services_call(&environment->fixture, methods[i], empty, environment->admin.access);
-        assert_true(services_failed(answer, MOTE_STATUS_UNIMPLEMENTED, "NOT_IMPLEMENTED"));
-        char text[64];
-        snprintf(text, sizeof text, "method %s is not implemented yet", methods[i]->name);
-        assert_string_equal(answer->message, text);
-    }
-}
-
 #define WITH_USERS(test)  cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 #define OPEN_SIGNUP(test) cmocka_unit_test_setup_teardown(test, set_up_open_signup, tear_down)
 
@@ -476,7 +458,6 @@ int main(void)
         WITH_USERS(test_update_taken),
         WITH_USERS(test_the_last_admin_is_kept),
         WITH_USERS(test_health_check),
-        WITH_USERS(test_methods_to_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,47 @@ static void what_each_change_does(void **state)
     }
 }
 
+static void a_token_ends_alone(void **state)
+{
+    struct environment *environment = *state;
+    struct mote_store_change change = {.kind = MOTE_STORE_CHANGE_TOKEN_REVOKED, .time = (NOW + 100) * SECOND};
+    struct mote_identity over = token(1, 1, 1);
+    struct mote_identity other = token(1, 1, 1);
+    fixture_id(over.token_id, 3, 1);
+    fixture_id(other.token_id, 3, 2);
+    memcpy(change.token_id, over.token_id, sizeof change.token_id);
+    mote_revocation_apply(&environment->set, &change, NOW);
+    assert_int_equal(judge(environment, over), MOTE_REVOCATION_TOKEN_REVOKED);
+    assert_int_equal(judge(environment, other), MOTE_REVOCATION_NONE);
+    /* `time` is when nobody takes it any more: as long it is remembered, and no longer. */
+    change.time = NOW * SECOND;
+    memcpy(change.token_id, other.token_id, sizeof change.token_id);
+    mote_revocation_apply(&environment->set, &change, NOW);
+    assert_int_equal(judge(environment, other), MOTE_REVOCATION_TOKEN_REVOKED);
+    size_t before = environment->set.count;
+    change.time = (NOW - 1) * SECOND;
+    fixture_id(change.token_id, 3, 3);
+    mote_revocation_apply(&environment->set, &change, NOW);
+    assert_int_equal(environment->set.count, before);
+    /* A session that is over says more. */
+    apply(environment, MOTE_STORE_CHANGE_SESSION_REVOKED, 1, 1, 0);
+    assert_int_equal(judge(environment, over), MOTE_REVOCATION_REVOKED);
+}
+
+/* What does not fit makes stale what was issued so far, not what will be. */
+static void a_token_that_does_not_fit(void **state)
+{
+    struct environment *environment = *state;
+    struct mote_store_change change = {.kind = MOTE_STORE_CHANGE_TOKEN_REVOKED, .time = (NOW + 900) * SECOND};
+    struct mote_identity later = token(1, 1, 1);
+    later.issued_at = NOW + 1;
+    mote_failing_mem_arm(&environment->mem, 1, true);
+    mote_revocation_apply(&environment->set, &change, NOW);
+    assert_int_equal(judge(environment, token(1, 1, 1)), MOTE_REVOCATION_STALE);
+    assert_int_equal(judge_at(environment, later, NOW + 1), MOTE_REVOCATION_NONE);
+    mote_failing_mem_arm(&environment->mem, 0, false);
+}
+
 static void changes_of_one_user_add_up(void **state)
 {
     struct environment *environment = *state;
@@ -300,6 +341,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_STORE(what_each_change_does),
+        WITH_STORE(a_token_ends_alone),
+        WITH_STORE(a_token_that_does_not_fit),
         WITH_STORE(changes_of_one_user_add_up),
         WITH_STORE(thousands_are_kept_and_then_forgotten),
         WITH_STORE(an_entry_lasts_as_long_as_a_token_can),
