@@ -88,7 +88,7 @@ static void revoke_access(struct revoke_operation *operation, struct mote_slice 
     }
     /* A stale one may be so to this worker only, and until it ends. */
     if (failure != MOTE_FAILURE_COUNT && failure != MOTE_FAILURE_TOKEN_NOT_YET_VALID &&
-        failure != MOTE_FAILURE_TOKEN_STALE) {
+        failure != MOTE_FAILURE_TOKEN_STALE && failure != MOTE_FAILURE_PASSWORD_CHANGE_REQUIRED) {
         mote_failure_answer(operation->call, failure);
         return;
     }
