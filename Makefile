@@ -2,10 +2,10 @@
 # A thin front over CMake presets. `make help` lists the targets.
 
 .DEFAULT_GOAL := build
-.PHONY: help build run grpcurl test bench fuzz format clean
+.PHONY: help build run grpcurl test bench bench-store fuzz format clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## builds build/release/mote, installing what is missing
 	@third_party/install build
@@ -28,6 +28,10 @@ test: ## builds with sanitizers and runs every test; TIER="unit lint" runs some
 bench: ## measures against the bare libraries; writes build/bench/report.md
 	@third_party/install build bench
 	@tests/bench/run
+
+bench-store: ## measures a store of 1,000,000 users against one of 10,000; writes build/bench-store/report.md
+	@third_party/install build bench
+	@tests/bench/store
 
 fuzz: ## fuzzes each target for SECONDS (60) seconds; TARGET="h2_raw" for one
 	@third_party/install build fuzz
