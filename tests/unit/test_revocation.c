@@ -94,6 +94,8 @@ static void what_each_change_does(void **state)
          MOTE_REVOCATION_NONE},
         {MOTE_STORE_CHANGE_USER_ROLES, 5, MOTE_REVOCATION_NONE, MOTE_REVOCATION_STALE, MOTE_REVOCATION_STALE,
          MOTE_REVOCATION_NONE},
+        {MOTE_STORE_CHANGE_USER_UNLOCKED, 5, MOTE_REVOCATION_NONE, MOTE_REVOCATION_NONE, MOTE_REVOCATION_NONE,
+         MOTE_REVOCATION_NONE},
         {MOTE_STORE_CHANGE_SESSION_REVOKED, 0, MOTE_REVOCATION_REVOKED, MOTE_REVOCATION_REVOKED, MOTE_REVOCATION_NONE,
          MOTE_REVOCATION_NONE},
     };
@@ -161,6 +163,27 @@ static void changes_of_one_user_add_up(void **state)
     assert_int_equal(judge(environment, token(1, 1, 5)), MOTE_REVOCATION_STALE);
     assert_int_equal(judge(environment, token(1, 1, 8)), MOTE_REVOCATION_STALE);
     assert_int_equal(judge(environment, token(1, 1, 9)), MOTE_REVOCATION_NONE);
+}
+
+/* A token of a user who must change the password says so; what lifts it is an epoch, so that it lifts nothing that
+ * comes after it. */
+static void a_required_change_holds_up_until_it_is_made(void **state)
+{
+    struct environment *environment = *state;
+    struct mote_identity before = token(1, 1, 4);
+    struct mote_identity after = token(1, 1, 5);
+    struct mote_identity other = token(2, 2, 4);
+    before.password_change_required = after.password_change_required = other.password_change_required = true;
+    assert_int_equal(judge(environment, before), MOTE_REVOCATION_LOCKED);
+    apply(environment, MOTE_STORE_CHANGE_USER_UNLOCKED, 1, 0, 5);
+    assert_int_equal(judge(environment, before), MOTE_REVOCATION_NONE);
+    assert_int_equal(judge(environment, after), MOTE_REVOCATION_LOCKED);
+    assert_int_equal(judge(environment, other), MOTE_REVOCATION_LOCKED);
+    apply(environment, MOTE_STORE_CHANGE_USER_ROLES, 1, 0, 5);
+    assert_int_equal(judge(environment, before), MOTE_REVOCATION_STALE);
+    apply(environment, MOTE_STORE_CHANGE_USER_EPOCH, 1, 0, 6);
+    assert_int_equal(judge(environment, before), MOTE_REVOCATION_REVOKED);
+    assert_int_equal(judge(environment, after), MOTE_REVOCATION_REVOKED);
 }
 
 static void thousands_are_kept_and_then_forgotten(void **state)
