@@ -367,6 +367,7 @@ int main(void)
         WITH_STORE(a_token_ends_alone),
         WITH_STORE(a_token_that_does_not_fit),
         WITH_STORE(changes_of_one_user_add_up),
+        WITH_STORE(a_required_change_holds_up_until_it_is_made),
         WITH_STORE(thousands_are_kept_and_then_forgotten),
         WITH_STORE(an_entry_lasts_as_long_as_a_token_can),
         WITH_STORE(without_memory_everything_issued_so_far_is_stale),
