@@ -16,12 +16,15 @@
 #include "base/text.h"
 #include "pair/services_fixture.h"
 
-#define PASSWORD "correct horse battery"
+#define PASSWORD       "correct horse battery"
+#define OTHER_PASSWORD "another horse's battery"
 
 struct environment {
     struct services_fixture fixture;
     struct services_tokens admin, alice, bob, service;
-    struct services_tokens logged_out, disabled, deleted, demoted; /* of administrators, until then */
+    struct services_tokens logged_out, revoked, disabled, deleted, demoted; /* of administrators, until then */
+    struct services_tokens held_up; /* of an administrator who must change the password first */
+    bool has_held_up;
 };
 
 static void login_all(struct environment *environment)
@@ -31,6 +34,9 @@ static void login_all(struct environment *environment)
     services_login(fixture, "alice", PASSWORD, &environment->alice);
     services_login(fixture, "bob", PASSWORD, &environment->bob);
     services_login(fixture, "gateway", PASSWORD, &environment->service);
+    if (environment->has_held_up) {
+        services_login(fixture, "held.up", OTHER_PASSWORD, &environment->held_up);
+    }
 }
 
 static int open_environment(void **state, bool signup_open)
@@ -76,6 +82,7 @@ enum caller {
     EXPIRED,
     EARLY,
     LOGGED_OUT,
+    REVOKED,
     DISABLED,
     DELETED,
     DEMOTED,
@@ -83,6 +90,7 @@ enum caller {
     OTHER,
     SERVICE,
     ADMIN,
+    HELD_UP,
     CALLERS,
 };
 
@@ -96,6 +104,7 @@ static const struct {
     [EXPIRED] = {"TOKEN_EXPIRED", NULL},
     [EARLY] = {"TOKEN_NOT_YET_VALID", NULL},
     [LOGGED_OUT] = {"SESSION_REVOKED", NULL},
+    [REVOKED] = {"TOKEN_REVOKED", NULL},
     [DISABLED] = {"SESSION_REVOKED", NULL},
     [DELETED] = {"SESSION_REVOKED", NULL},
     [DEMOTED] = {"TOKEN_STALE", NULL},
@@ -132,11 +141,11 @@ static const struct row {
     {"/auth.v1.AuthService/Login", EVERYONE, FIELD_INVALID},
     {"/auth.v1.AuthService/RefreshToken", EVERYONE, MOTE_STATUS_UNAUTHENTICATED, "REFRESH_TOKEN_INVALID"},
     {"/auth.v1.AuthService/ValidateToken", ANY_USER, OK},
-    {"/auth.v1.AuthService/Logout", ANY_USER, OK},
+    {"/auth.v1.AuthService/Logout", ANY_USER | WITH(HELD_UP), OK},
     {"/auth.v1.AuthService/RevokeToken", EVERYONE, OK},
     {"/auth.v1.AuthService/ListSessions", SELF_OR_ADMIN, OK},
     {"/auth.v1.AuthService/RevokeSession", ANY_USER, OK},
-    {"/auth.v1.AuthService/ChangePassword", ANY_USER, FIELD_INVALID},
+    {"/auth.v1.AuthService/ChangePassword", ANY_USER | WITH(HELD_UP), FIELD_INVALID},
     {"/auth.v1.AuthService/SetPassword", WITH(ADMIN), FIELD_INVALID},
 };
 
@@ -202,6 +211,8 @@ static const char *token_of(struct environment *environment, enum caller caller,
         return made;
     case LOGGED_OUT:
         return environment->logged_out.access;
+    case REVOKED:
+        return environment->revoked.access;
     case DISABLED:
         return environment->disabled.access;
     case DELETED:
@@ -216,6 +227,8 @@ static const char *token_of(struct environment *environment, enum caller caller,
         return environment->service.access;
     case ADMIN:
         return environment->admin.access;
+    case HELD_UP:
+        return environment->held_up.access;
     case CALLERS:
         break;
     }
@@ -225,6 +238,9 @@ static const char *token_of(struct environment *environment, enum caller caller,
 static bool expected(const struct services_answer *answer, const struct row *row, unsigned allowed, enum caller caller)
 {
     if ((allowed & WITH(caller)) == 0) {
+        if (caller == HELD_UP) {
+            return services_failed(answer, MOTE_STATUS_FAILED_PRECONDITION, "PASSWORD_CHANGE_REQUIRED");
+        }
         if (caller >= SELF) {
             return services_failed(answer, MOTE_STATUS_PERMISSION_DENIED, "PERMISSION_DENIED");
         }
@@ -240,21 +256,25 @@ static bool expected(const struct services_answer *answer, const struct row *row
     return answer->status == MOTE_STATUS_OK;
 }
 
-static void make_former_administrators(struct environment *environment)
+static void make_former_and_future_administrators(struct environment *environment)
 {
     struct services_fixture *fixture = &environment->fixture;
     const char *admin = environment->admin.access;
-    static const char *const names[] = {"former.a", "former.b", "former.c", "former.d"};
-    struct services_tokens *const tokens[] = {&environment->logged_out, &environment->disabled, &environment->deleted,
-                                              &environment->demoted};
+    static const char *const names[] = {"former.a", "former.b", "former.c", "former.d", "former.e", "held.up"};
+    struct services_tokens *const tokens[] = {&environment->logged_out, &environment->revoked, &environment->disabled,
+                                              &environment->deleted,    &environment->demoted, &environment->held_up};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         services_make_user(fixture, names[i], MOTE_ROLE_BIT_ADMIN, PASSWORD, NULL);
         services_login(fixture, names[i], PASSWORD, tokens[i]);
     }
     const auth_v1_LogoutRequest logout = {0};
+    auth_v1_RevokeTokenRequest revocation = {0};
     user_v1_DisableUserRequest disable = {0};
     user_v1_DeleteUserRequest removal = {0};
+    auth_v1_SetPasswordRequest change = {.new_password = OTHER_PASSWORD, .require_change = true};
     user_v1_UpdateUserRequest demotion = {.has_user = true, .user = {.roles_count = 1}};
+    memcpy(revocation.token, environment->revoked.access, sizeof environment->revoked.access);
+    memcpy(change.user_id, environment->held_up.user_id, 37);
     memcpy(disable.id, environment->disabled.user_id, 37);
     memcpy(removal.id, environment->deleted.user_id, 37);
     memcpy(demotion.user.id, environment->demoted.user_id, 37);
@@ -265,14 +285,18 @@ static void make_former_administrators(struct environment *environment)
         const char *token;
     } acts[] = {
         {&auth_v1_AuthService_Logout_method, &logout, environment->logged_out.access},
+        {&auth_v1_AuthService_RevokeToken_method, &revocation, NULL},
         {&user_v1_UserService_DisableUser_method, &disable, admin},
         {&user_v1_UserService_DeleteUser_method, &removal, admin},
         {&user_v1_UserService_UpdateUser_method, &demotion, admin},
+        {&auth_v1_AuthService_SetPassword_method, &change, admin},
     };
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         assert_int_equal(services_call(fixture, acts[i].method, acts[i].request, acts[i].token)->status,
                          MOTE_STATUS_OK);
     }
+    environment->has_held_up = true;
+    login_all(environment);
 }
 
 /* Calls the method as every caller. */
@@ -306,7 +330,7 @@ static void check_all(struct environment *environment, bool signup_open)
 {
     static const struct mote_service *const services[] = {&user_v1_UserService_service, &auth_v1_AuthService_service};
     size_t methods = 0;
-    make_former_administrators(environment);
+    make_former_and_future_administrators(environment);
     for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
         for (size_t j = 0; j < services[i]->method_count; j++) {
             check(environment, &services[i]->methods[j], signup_open);
