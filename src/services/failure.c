@@ -27,6 +27,9 @@ enum mote_failure_id mote_failure_of_store(int error)
     case MOTE_EAGAIN:
     case MOTE_ECONNECT:
     case MOTE_ETIMEOUT:
+    case MOTE_EIO:
+    case MOTE_EREADONLY:
+    case MOTE_EACCESS:
     case MOTE_ELIMIT: /* the writer's queue is full: the disk is slow */
         return MOTE_FAILURE_STORE_UNAVAILABLE;
     case MOTE_ECANCELLED:

@@ -63,7 +63,7 @@
       "some of the changes behind the resume token are not kept any more, or a watch fell so far behind")              \
     X(STORE_FULL, RESOURCE_EXHAUSTED, "the store is full", 0, "the disk is full: nothing was changed")                 \
     X(STORE_UNAVAILABLE, UNAVAILABLE, "the store cannot be reached: try again later", 0,                               \
-      "the store is locked by another program, or slower than its queue is long: nothing was changed")                 \
+      "the store's disk fails, is read-only or gone, another program holds the store, or its queue is full")           \
     X(INTERNAL_ERROR, INTERNAL, "internal error", 0, "a failure that is the server's own; its log says which")         \
     X(SHUTTING_DOWN, UNAVAILABLE, "the server is shutting down", 0, "the server ends before the call has")
 

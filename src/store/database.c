@@ -369,6 +369,7 @@ int mote_database_open(struct mote_database *database, struct mote_sqlite *write
     }
     if (result == 0) {
         result = open_writer(database, writer, log, problem);
+        database->inode = mote_database_inode(database->path);
     }
     if (result != 0) {
         mote_sqlite_close(writer);
@@ -394,6 +395,12 @@ void mote_database_close(struct mote_database *database)
         close(database->lock);
         database->lock = -1;
     }
+}
+
+ino_t mote_database_inode(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
 int64_t mote_database_size(const struct mote_database *database)

@@ -7,6 +7,8 @@
 #define MOTE_STORE_DATABASE_H
 
 #include <limits.h>
+#include <stdatomic.h>
+#include <sys/types.h>
 
 #include "store/sqlite.h"
 
@@ -17,6 +19,9 @@ struct mote_database {
     int lock;            /* descriptor of the lock file; -1: none */
     bool is_temporary;   /* "memory:" */
     bool is_new;         /* made by this open */
+    ino_t inode;         /* of the file that was opened. No device: a file system that was mounted anew has another */
+    /* Raised when the file has been away and is back: connections from before are opened anew. */
+    _Atomic unsigned generation;
 };
 
 /* Finds, locks and, when it is not there, makes the file; then checks that it is a store of a version that this program
@@ -25,6 +30,14 @@ MOTE_MUST_CHECK int mote_database_open(struct mote_database *database, struct mo
                                        struct mote_log *log, char problem[MOTE_STORE_PROBLEM_MAX]);
 /* After the last connection has been closed. Gives the lock back; removes a temporary file. */
 void mote_database_close(struct mote_database *database);
+
+/* The inode that a path names now; 0: there is none. */
+ino_t mote_database_inode(const char *path);
+/* Whether the file that was opened is still there under its name. Any thread. */
+static inline bool mote_database_is_there(const struct mote_database *database)
+{
+    return mote_database_inode(database->path) == database->inode;
+}
 
 /* The size of the file in bytes; 0 when it cannot be known. */
 int64_t mote_database_size(const struct mote_database *database);

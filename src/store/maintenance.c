@@ -16,6 +16,7 @@
 #define LOG_PAGES_HARD     4000  /* 16 MiB: wait for the readers' turns to end, so that the log begins anew */
 #define LOG_PAGES_WARN     16000 /* 64 MiB: somebody holds a read transaction open: another program */
 #define CHECKPOINT_IDLE_NS (5u * (uint64_t)MOTE_NS_PER_SECOND)
+#define LOOK_INTERVAL_NS   (2u * (uint64_t)MOTE_NS_PER_SECOND) /* without writes: after each of them it is looked at */
 #define UPKEEP_INTERVAL_NS (600u * (uint64_t)MOTE_NS_PER_SECOND)
 #define UPKEEP_MORE_NS     (100u * (uint64_t)MOTE_NS_PER_MS)
 #define UPKEEP_ROWS        200u /* a batch: a few milliseconds that a write may have to wait */
@@ -39,8 +40,16 @@ static int is_stopping(void *context)
     return atomic_load_explicit(&writer->is_stopping, memory_order_relaxed) ? 1 : 0;
 }
 
+static ino_t log_inode(const struct mote_writer *writer)
+{
+    char path[PATH_MAX];
+    mote_database_beside(path, writer->database, "-wal");
+    return mote_database_inode(path);
+}
+
 void mote_maintenance_watch(struct mote_writer *writer)
 {
+    writer->log_inode = log_inode(writer);
     (void)sqlite3_wal_hook(writer->sqlite.db, count_pages, writer);
 }
 
@@ -120,8 +129,50 @@ static int publish_feed(struct mote_writer *writer)
     return result;
 }
 
+bool mote_maintenance_is_lost(struct mote_writer *writer, uint64_t now)
+{
+    if (writer->log_inode == 0) {
+        writer->log_inode = log_inode(writer); /* SQLite makes it when it is first needed */
+    }
+    if (mote_database_is_there(writer->database) && log_inode(writer) == writer->log_inode) {
+        return false;
+    }
+    if (!writer->is_lost) {
+        writer->is_lost = true;
+        mote_log(writer->log, MOTE_LOG_ERROR, "store", "store.lost",
+                 "the database or its log is gone or another file: put it back",
+                 mote_log_text("path", writer->database->path));
+    }
+    mote_maintenance_break(writer, MOTE_EIO, now);
+    return true;
+}
+
+/*
+ * The file is back. The connection has been open all the time and has the log that belongs to it, whatever has become
+ * of the log's name: what the log holds is moved into the file. Then the log is empty, and all connections go over to
+ * the one that has the name now.
+ */
+static int return_to_place(struct mote_writer *writer)
+{
+    int result = writer->sqlite.db != NULL ? checkpoint(writer, SQLITE_CHECKPOINT_TRUNCATE) : 0;
+    if (result == 0) {
+        writer->is_lost = false;
+        atomic_fetch_add(&writer->database->generation, 1);
+    }
+    return result;
+}
+
 static int reopen(struct mote_writer *writer)
 {
+    if (!mote_database_is_there(writer->database)) {
+        return MOTE_EIO;
+    }
+    if (writer->is_lost) {
+        int result = return_to_place(writer);
+        if (result != 0) {
+            return result;
+        }
+    }
     mote_sqlite_close(&writer->sqlite);
     int result = mote_sqlite_open(&writer->sqlite, writer->database->path, MOTE_STATEMENT_OF_WRITER);
     if (result == 0) {
@@ -130,8 +181,8 @@ static int reopen(struct mote_writer *writer)
     if (result != 0) {
         return result;
     }
-    mote_maintenance_watch(writer);
     result = checkpoint(writer, SQLITE_CHECKPOINT_TRUNCATE);
+    mote_maintenance_watch(writer);
     if (result == MOTE_EBUSY) {
         /* Somebody reads. Then the log's index has lived on, and the next commit overwrites what the failed one left.
          */
@@ -248,7 +299,8 @@ uint64_t mote_maintenance_next(const struct mote_writer *writer)
     if (writer->check_due) {
         return 0;
     }
-    return writer->checkpoint_at < writer->upkeep_at ? writer->checkpoint_at : writer->upkeep_at;
+    uint64_t next = writer->checkpoint_at < writer->upkeep_at ? writer->checkpoint_at : writer->upkeep_at;
+    return next < writer->look_at ? next : writer->look_at;
 }
 
 void mote_maintenance_run(struct mote_writer *writer, uint64_t now)
@@ -257,6 +309,9 @@ void mote_maintenance_run(struct mote_writer *writer, uint64_t now)
         (void)mote_maintenance_recover(writer, now);
     } else if (writer->check_due) {
         run_first_check(writer, now);
+    } else if (now >= writer->look_at) {
+        writer->look_at = now + LOOK_INTERVAL_NS;
+        (void)mote_maintenance_is_lost(writer, now);
     } else if (now >= writer->checkpoint_at) {
         checkpoint_when_idle(writer, now);
     } else if (now >= writer->upkeep_at) {

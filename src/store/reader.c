@@ -7,10 +7,15 @@
 
 #include <string.h>
 
-int mote_reader_open(struct mote_reader *reader, const char *path, const struct mote_changes *changes)
+int mote_reader_open(struct mote_reader *reader, const struct mote_database *database,
+                     const struct mote_changes *changes)
 {
-    *reader = (struct mote_reader){.path = path, .changes = changes};
-    int result = mote_sqlite_open(&reader->sqlite, path, MOTE_STATEMENT_OF_READER);
+    *reader = (struct mote_reader){
+        .database = database, .generation = atomic_load(&database->generation), .changes = changes};
+    int result = mote_sqlite_open(&reader->sqlite, database->path, MOTE_STATEMENT_OF_READER);
+    if (result == 0 && !mote_database_is_there(database)) {
+        result = MOTE_EIO;
+    }
     if (result == 0) {
         result = mote_sqlite_prepare(&reader->sqlite, MOTE_STATEMENT_OF_READER);
     }
@@ -44,9 +49,9 @@ int mote_reader_begin_read(struct mote_reader *reader)
         return 0;
     }
     mote_reader_end_turn(reader);
-    if (reader->is_doubtful) {
+    if (reader->is_doubtful || reader->generation != atomic_load(&reader->database->generation)) {
         mote_sqlite_close(&reader->sqlite);
-        int result = mote_reader_open(reader, reader->path, reader->changes);
+        int result = mote_reader_open(reader, reader->database, reader->changes);
         if (result != 0) {
             reader->is_doubtful = true;
             return result;

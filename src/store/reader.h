@@ -7,19 +7,21 @@
 #define MOTE_STORE_READER_H
 
 #include "store/changes.h"
-#include "store/sqlite.h"
+#include "store/database.h"
 
 struct mote_reader {
     struct mote_sqlite sqlite;
-    const char *path;
+    const struct mote_database *database;
+    unsigned generation; /* of the database when this was opened */
     const struct mote_changes *changes;
     bool in_turn;     /* a read transaction is open */
     bool is_doubtful; /* after an error: opened anew before the next read */
     uint64_t number;  /* of the last commit that the open transaction sees at least */
 };
 
-/* Borrows `path` and `changes` until close. */
-MOTE_MUST_CHECK int mote_reader_open(struct mote_reader *reader, const char *path, const struct mote_changes *changes);
+/* Borrows `database` and `changes` until close. MOTE_EIO when there is another file in the database's place. */
+MOTE_MUST_CHECK int mote_reader_open(struct mote_reader *reader, const struct mote_database *database,
+                                     const struct mote_changes *changes);
 void mote_reader_close(struct mote_reader *reader);
 void mote_reader_end_turn(struct mote_reader *reader);
 

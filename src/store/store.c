@@ -149,7 +149,7 @@ int mote_store_session_open(struct mote_store_session **out, struct mote_store *
     if (session == NULL) {
         return MOTE_ENOMEM;
     }
-    int result = mote_reader_open(&session->reader, store->database.path, &store->changes);
+    int result = mote_reader_open(&session->reader, &store->database, &store->changes);
     if (result != 0) {
         mote_mem_release(store->mem, session);
         return result;

@@ -109,14 +109,19 @@ static void fail_group(struct mote_writer *writer, struct mote_store_write *grou
     }
 }
 
+static void refuse_group(struct mote_writer *writer, struct mote_store_write *group)
+{
+    for (struct mote_store_write *write = group; write != NULL; write = write->next) {
+        write->result = writer->broken;
+    }
+    answer_group(writer, group);
+}
+
 static void write_group(struct mote_writer *writer, struct mote_store_write *group)
 {
     uint64_t now = monotonic_now();
     if (!mote_maintenance_recover(writer, now)) {
-        for (struct mote_store_write *write = group; write != NULL; write = write->next) {
-            write->result = writer->broken;
-        }
-        answer_group(writer, group);
+        refuse_group(writer, group);
         return;
     }
     bool is_changed = false;
@@ -131,6 +136,10 @@ static void write_group(struct mote_writer *writer, struct mote_store_write *gro
         writer->reported = 0;
         mote_changes_publish(writer->changes);
         mote_feed_publish(writer->feed, feed_sequence);
+        if (mote_maintenance_is_lost(writer, now)) {
+            refuse_group(writer, group); /* readers see it, and it may last, but nobody can promise that */
+            return;
+        }
     }
     answer_group(writer, group);
     if (is_changed) {
@@ -268,6 +277,7 @@ int mote_writer_open(struct mote_writer *writer, struct mote_sqlite *sqlite, cha
     writer->checkpoint_at = MOTE_MAINTENANCE_NEVER;
     writer->upkeep_at = monotonic_now() + UPKEEP_FIRST_NS;
     atomic_init(&writer->is_stopping, false);
+    writer->look_at = monotonic_now();
     mote_maintenance_watch(writer);
     int64_t feed_sequence = 0;
     int result = check_at_once(writer, problem);

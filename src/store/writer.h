@@ -12,7 +12,7 @@
 
 struct mote_writer {
     /* Set before the thread begins, unchanged after. */
-    const struct mote_database *database;
+    struct mote_database *database;
     struct mote_changes *changes;
     struct mote_feed *feed;
     struct mote_log *log;
@@ -36,9 +36,12 @@ struct mote_writer {
     int reported;  /* the error told last, so that a full disk does not fill the log too */
     int wal_pages; /* pages in the log after the last commit */
     bool check_due;
+    bool is_lost;      /* the file is not in its place: the connection is kept, for what it has not written there yet */
+    ino_t log_inode;   /* of the write-ahead log */
     uint64_t retry_at; /* monotonic, as the two below; UINT64_MAX: not planned */
     uint64_t checkpoint_at;
     uint64_t upkeep_at;
+    uint64_t look_at; /* when to see whether the file is still there */
 };
 
 /* `sqlite` is moved into the writer, whose thread uses it from now on. On failure it is closed. All else is borrowed

@@ -377,6 +377,131 @@ static void test_full_file_system(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* --- the file goes away ------------------------------------------------------------------------------------------ */
+
+static void beside(char out[160], const struct fixture *fixture, const char *suffix)
+{
+    snprintf(out, 160, "%s%s", fixture->path, suffix);
+}
+
+static void move_file(const struct fixture *fixture, const char *from, const char *to)
+{
+    char paths[2][160];
+    beside(paths[0], fixture, from);
+    beside(paths[1], fixture, to);
+    assert_int_equal(rename(paths[0], paths[1]), 0);
+}
+
+static void assert_not_healthy_soon(struct fixture *fixture)
+{
+    int64_t start = milliseconds();
+    while (mote_store_is_healthy(fixture->store) && milliseconds() - start < RECOVERY_MS) {
+        usleep(20000);
+    }
+    assert_false(mote_store_is_healthy(fixture->store));
+}
+
+/* What is acknowledged before and after is there, also after a restart; what was refused may be. */
+static void assert_kept(struct fixture *fixture, uint32_t first, uint32_t last)
+{
+    for (unsigned round = 0; round < 2; round++) {
+        assert_there(fixture, first, true);
+        assert_there(fixture, last, true);
+        fixture_close(fixture);
+        fixture_open(fixture, fixture->url);
+    }
+}
+
+static void test_moved_away_and_back(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(fixture_create_user(fixture, 2, NOW), 0);
+    move_file(fixture, "", ".away");
+    assert_int_equal(fixture_create_user(fixture, 3, NOW), MOTE_EIO);
+    assert_false(mote_store_is_healthy(fixture->store));
+    assert_there(fixture, 2, true); /* reads go on, on the file that was opened */
+    move_file(fixture, ".away", "");
+    assert_recovers(fixture, 4);
+    assert_kept(fixture, 2, 4);
+}
+
+/* Nobody writes: it is noticed all the same. */
+static void test_moved_away_while_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    move_file(fixture, "", ".away");
+    assert_not_healthy_soon(fixture);
+    move_file(fixture, ".away", "");
+    assert_recovers(fixture, 2);
+    assert_kept(fixture, 1, 2);
+}
+
+/* Another store in its place is not taken for it, however good it is. */
+static void test_replaced(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture other;
+    fixture_make_folder(&other);
+    fixture_open(&other, other.url);
+    assert_int_equal(fixture_create_user(&other, 50, NOW), 0);
+    fixture_close(&other);
+    assert_int_equal(fixture_create_user(fixture, 2, NOW), 0);
+    move_file(fixture, "", ".away");
+    char path[160];
+    beside(path, fixture, "");
+    assert_int_equal(rename(other.path, path), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(fixture_create_user(fixture, 3 + i, NOW), MOTE_EIO);
+        assert_there(fixture, 2, true);
+        assert_there(fixture, 50, false);
+        usleep(150000); /* it tries to recover in between */
+    }
+    assert_false(mote_store_is_healthy(fixture->store));
+    move_file(fixture, ".away", "");
+    assert_recovers(fixture, 10);
+    assert_there(fixture, 50, false);
+    assert_kept(fixture, 2, 10);
+    fixture_remove_folder(&other);
+}
+
+/* The log is deleted, with acknowledged writes in it: they are still in the file that is open, and saved. */
+static void test_log_deleted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture second = {.store = NULL};
+    struct mote_user user;
+    char path[160];
+    fixture_share(&second, fixture);
+    assert_int_equal(fixture_create_user(fixture, 2, NOW), 0);
+    assert_int_equal(fixture_get_user(&second, 2, &user), 0);
+    mote_store_session_end_turn(second.session);
+    beside(path, fixture, "-wal");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(fixture_create_user(fixture, 3, NOW), MOTE_EIO);
+    assert_recovers(fixture, 4);
+    assert_there(fixture, 2, true);
+    assert_there(fixture, 4, true);
+    assert_int_equal(fixture_get_user(&second, 4, &user), 0); /* a session that slept goes over to the new log */
+    mote_store_session_end_turn(second.session);
+    fixture_close_shared(&second);
+    assert_kept(fixture, 2, 4);
+}
+
+/* The whole folder, as when a file system is unmounted. */
+static void test_folder_away_and_back(void **state)
+{
+    struct fixture *fixture = *state;
+    char away[96];
+    snprintf(away, sizeof away, "%s.away", fixture->folder);
+    assert_int_equal(fixture_create_user(fixture, 2, NOW), 0);
+    assert_int_equal(rename(fixture->folder, away), 0);
+    assert_int_equal(fixture_create_user(fixture, 3, NOW), MOTE_EIO);
+    assert_there(fixture, 2, true);
+    assert_int_equal(rename(away, fixture->folder), 0);
+    assert_recovers(fixture, 4);
+    assert_kept(fixture, 2, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +513,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failing_checkpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_disk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_moved_away_and_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_moved_away_while_idle, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replaced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_log_deleted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_folder_away_and_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_power_loss, set_up, tear_down),
     };
     fault_vfs_install();
