@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes held are data[start..end). Appending behind the capacity moves them to the front when at least as many
- * bytes were consumed as are to be moved, and grows otherwise: either way a byte is moved O(1) times on average.
+ * The bytes held are data[start..end). What is consumed, and what is left behind when the buffer moves or goes, is
+ * wiped: messages with passwords and tokens pass through here, and nobody has to know which. Appending behind the
+ * capacity moves them to the front when at least as many bytes were consumed as are to be moved, and grows otherwise:
+ * either way a byte is moved O(1) times on average.
  *
  * Limits: end - start never exceeds `limit`, and the capacity stays within the limit, or twice the limit in a buffer
  * that is consumed while it is filled (plus the NUL that formatting needs).
@@ -31,6 +33,7 @@ void mote_buffer_lend(struct mote_buffer *buffer, uint8_t *room, size_t capacity
 
 static void release(struct mote_buffer *buffer)
 {
+    mote_buffer_clear(buffer);
     if (buffer->data != NULL && !buffer->is_lent) {
         mote_mem_release(buffer->mem, buffer->data);
     }
@@ -63,21 +66,15 @@ static int grow(struct mote_buffer *buffer, size_t needed)
 {
     const size_t held = mote_buffer_length(buffer);
     const size_t capacity = grown_capacity(buffer, needed);
-    uint8_t *data;
-    if (buffer->start == 0 && !buffer->is_lent) {
-        data = mote_mem_reallocate(buffer->mem, buffer->data, capacity);
-        if (data == NULL) {
-            return MOTE_ENOMEM;
-        }
-    } else {
-        data = mote_mem_allocate(buffer->mem, capacity);
-        if (data == NULL) {
-            return MOTE_ENOMEM;
-        }
-        memcpy(data, buffer->data + buffer->start, held);
-        release(buffer);
-        buffer->is_lent = false;
+    uint8_t *data = mote_mem_allocate(buffer->mem, capacity); /* reallocating would leave the bytes where they were */
+    if (data == NULL) {
+        return MOTE_ENOMEM;
     }
+    if (held != 0) {
+        memcpy(data, buffer->data + buffer->start, held);
+    }
+    release(buffer);
+    buffer->is_lent = false;
     buffer->data = data;
     buffer->capacity = capacity;
     buffer->start = 0;
@@ -99,7 +96,8 @@ static int make_room(struct mote_buffer *buffer, size_t length, size_t slack)
         return 0;
     }
     if (held + length + slack <= buffer->capacity && buffer->start >= held) {
-        memmove(buffer->data, buffer->data + buffer->start, held);
+        memcpy(buffer->data, buffer->data + buffer->start, held);
+        mote_mem_wipe(buffer->data + buffer->start, held);
         buffer->start = 0;
         buffer->end = held;
         return 0;
@@ -171,16 +169,20 @@ void mote_buffer_commit(struct mote_buffer *buffer, size_t length)
 void mote_buffer_consume(struct mote_buffer *buffer, size_t length)
 {
     mote_assert(length <= mote_buffer_length(buffer));
+    if (length == 0) {
+        return;
+    }
+    mote_mem_wipe(buffer->data + buffer->start, length);
     buffer->start += length;
     if (buffer->start == buffer->end) {
-        mote_buffer_clear(buffer);
+        buffer->start = 0;
+        buffer->end = 0;
     }
 }
 
 void mote_buffer_clear(struct mote_buffer *buffer)
 {
-    buffer->start = 0;
-    buffer->end = 0;
+    mote_buffer_consume(buffer, mote_buffer_length(buffer));
 }
 
 struct mote_slice mote_buffer_slice(const struct mote_buffer *buffer)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A growing byte buffer with a read end: bytes are appended behind and consumed in front. Capacity
- * doubles; a buffer that becomes empty starts again at its beginning. `limit` bounds its length.
+ * doubles; a buffer that becomes empty starts again at its beginning. `limit` bounds its length. It keeps no copy of
+ * what it no longer holds: those bytes are wiped.
  */
 #ifndef MOTE_BASE_BUFFER_H
 #define MOTE_BASE_BUFFER_H
@@ -35,7 +36,7 @@ MOTE_MUST_CHECK int mote_buffer_append(struct mote_buffer *buffer, const void *d
 MOTE_MUST_CHECK int mote_buffer_append_text(struct mote_buffer *buffer, const char *text);
 MOTE_MUST_CHECK int mote_buffer_append_format(struct mote_buffer *buffer, const char *format, ...) MOTE_PRINTF(2, 3);
 /* Room for `length` bytes behind the end: `*out` is valid until the next call that appends; commit with
- * mote_buffer_commit(length actually written). */
+ * mote_buffer_commit(length actually written). What is written and not committed is not wiped. */
 MOTE_MUST_CHECK int mote_buffer_reserve(struct mote_buffer *buffer, size_t length, uint8_t **out);
 void mote_buffer_commit(struct mote_buffer *buffer, size_t length);
 /* Drops `length` bytes in front; at most the length held. */

@@ -5,6 +5,7 @@
  */
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +28,32 @@ static void system_release(void *context, void *pointer)
     free(pointer);
 }
 
+static void system_release_wiped(void *context, void *pointer)
+{
+    (void)context;
+    mote_mem_wipe(pointer, malloc_usable_size(pointer));
+    free(pointer);
+}
+
 struct mote_mem *mote_mem_system(void)
 {
     static struct mote_mem mem = {
         .allocate = system_allocate,
         .reallocate = system_reallocate,
         .release = system_release,
+        .release_wiped = system_release_wiped,
     };
     return &mem;
+}
+
+void mote_mem_wipe_large(void *pointer, size_t length)
+{
+    char *bytes = pointer;
+    for (; length > MOTE_MEM_WIPE_PIECE; length -= MOTE_MEM_WIPE_PIECE) {
+        mote_mem_wipe(bytes, MOTE_MEM_WIPE_PIECE);
+        bytes += MOTE_MEM_WIPE_PIECE;
+    }
+    mote_mem_wipe(bytes, length);
 }
 
 void *mote_mem_allocate(struct mote_mem *mem, size_t size)
@@ -60,6 +79,13 @@ void mote_mem_release(struct mote_mem *mem, void *pointer)
 {
     if (pointer != NULL) {
         mem->release(mem->context, pointer);
+    }
+}
+
+void mote_mem_release_wiped(struct mote_mem *mem, void *pointer)
+{
+    if (pointer != NULL) {
+        (mem->release_wiped != NULL ? mem->release_wiped : mem->release)(mem->context, pointer);
     }
 }
 

@@ -8,6 +8,10 @@
 #define MOTE_BASE_MEMORY_H
 
 #include <stddef.h>
+#include <string.h>
+
+/* Larger ones the C library zeroes with one instruction, which is slow to start on what is in the cache anyway. */
+#define MOTE_MEM_WIPE_PIECE ((size_t)1024)
 
 struct mote_mem {
     /* Like malloc and realloc (NULL: as allocate; size is never 0) and free (NULL is fine). */
@@ -15,7 +19,23 @@ struct mote_mem {
     void *(*reallocate)(void *context, void *pointer, size_t size);
     void (*release)(void *context, void *pointer);
     void *context;
+    /* As release, after the whole block has been wiped. NULL where nobody needs it: as release. */
+    void (*release_wiped)(void *context, void *pointer);
 };
+
+void mote_mem_wipe_large(void *pointer, size_t length);
+
+/* Zeroes what may have been a secret; the compiler must take it that somebody looks. On the way of every call: short.
+ */
+static inline void mote_mem_wipe(void *pointer, size_t length)
+{
+    if (length > MOTE_MEM_WIPE_PIECE) {
+        mote_mem_wipe_large(pointer, length);
+    } else {
+        memset(pointer, 0, length);
+        __asm__ volatile("" : : "r"(pointer) : "memory");
+    }
+}
 
 /* The C library's allocator. Borrowed for ever; any thread. */
 struct mote_mem *mote_mem_system(void);
@@ -25,6 +45,7 @@ void *mote_mem_allocate(struct mote_mem *mem, size_t size);
 void *mote_mem_allocate_zeroed(struct mote_mem *mem, size_t size);
 void *mote_mem_reallocate(struct mote_mem *mem, void *pointer, size_t size);
 void mote_mem_release(struct mote_mem *mem, void *pointer);
+void mote_mem_release_wiped(struct mote_mem *mem, void *pointer);
 /* Returns an owned, NUL-terminated copy of `length` bytes of `text`, or NULL. */
 char *mote_mem_copy_text(struct mote_mem *mem, const char *text, size_t length);
 

@@ -157,13 +157,8 @@ static __attribute__((noinline)) void release_to_parent(struct mote_pool *pool, 
     }
 }
 
-static void pool_release(void *context, void *pointer)
+static inline void release_block(struct mote_pool *pool, struct block *block)
 {
-    struct mote_pool *pool = context;
-    if (pointer == NULL) {
-        return;
-    }
-    struct block *block = block_of(pointer);
     struct free_list *list = block->list;
     if (list->block_size > pool->room) {
         release_to_parent(pool, block);
@@ -172,6 +167,28 @@ static void pool_release(void *context, void *pointer)
     pool->room -= list->block_size;
     block->u.next = list->first;
     list->first = block;
+}
+
+static void pool_release(void *context, void *pointer)
+{
+    if (pointer != NULL) {
+        release_block(context, block_of(pointer));
+    }
+}
+
+static size_t capacity_of(const struct mote_pool *pool, struct block *block)
+{
+    return is_large(pool, block) ? (size_t)large_of(block)->size - sizeof(struct large_block)
+                                 : block->list->block_size - sizeof *block;
+}
+
+static void pool_release_wiped(void *context, void *pointer)
+{
+    if (pointer != NULL) {
+        struct block *block = block_of(pointer);
+        mote_mem_wipe(pointer, capacity_of(context, block));
+        release_block(context, block);
+    }
 }
 
 static void *reallocate_large(struct mote_pool *pool, struct large_block *large, size_t size)
@@ -200,8 +217,7 @@ static void *pool_reallocate(void *context, void *pointer, size_t size)
     if (was_large && size > POOLED_MAX) {
         return reallocate_large(pool, large_of(block), size);
     }
-    const size_t capacity = was_large ? (size_t)large_of(block)->size - sizeof(struct large_block)
-                                      : block->list->block_size - sizeof *block;
+    const size_t capacity = capacity_of(pool, block);
     /* A block that stays at least half full stays where it is. */
     if (!was_large && size <= capacity && size >= capacity / 2) {
         return pointer;
@@ -225,6 +241,7 @@ int mote_pool_new(struct mote_pool **out, struct mote_mem *parent, size_t keep_m
         .allocate = pool_allocate,
         .reallocate = pool_reallocate,
         .release = pool_release,
+        .release_wiped = pool_release_wiped,
         .context = pool,
     };
     pool->parent = parent;

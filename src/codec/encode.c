@@ -61,6 +61,7 @@ int mote_codec_encode(const struct mote_message_type *type, const void *message,
     error = mote_codec_encode_into(type, message, room, size, &length);
     if (error != 0) {
         /* More than the sizing pass counted: a callback that does not give the same twice. */
+        mote_mem_wipe(room, size);
         return MOTE_EINVAL;
     }
     mote_buffer_commit(out, length);

@@ -3,7 +3,8 @@
  * Reading: libuv reads into the worker's one scratch buffer, and rpc consumes all of it before the next read, so an
  * idle connection owns no buffer. Writing: output is pulled into the worker's write scratch and written at once; only
  * what the socket does not take is copied and waits, and nothing more is pulled until it is gone. All replies of one
- * read leave in one write, before the next connection is read; late ones once a turn, before the loop sleeps.
+ * read leave in one write, before the next connection is read; late ones once a turn, before the loop sleeps. Bytes
+ * are wiped when they have been taken or written: passwords and tokens are among them.
  *
  * With TLS there is a step more in each direction, through the worker's two other scratch buffers. Handshakes cost
  * milliseconds of CPU, so they are let in by a token bucket: who finds none is not read from until one is there, and
@@ -283,7 +284,7 @@ static void on_written(uv_write_t *request, int status)
     struct mote_worker *worker = connection->worker;
     connection->pending -= pending->length;
     connection->writing--;
-    mote_mem_release(worker->mem, pending);
+    mote_mem_release_wiped(worker->mem, pending);
     if (connection->state == STATE_CLOSED) {
         return;
     }
@@ -308,7 +309,7 @@ static int write_later(struct mote_connection *connection, const uint8_t *bytes,
     memcpy(pending->bytes, bytes, length);
     uv_buf_t buffer = uv_buf_init((char *)pending->bytes, (unsigned)length);
     if (uv_write(&pending->request, &connection->uv.stream, &buffer, 1, on_written) != 0) {
-        mote_mem_release(worker->mem, pending);
+        mote_mem_release_wiped(worker->mem, pending);
         return MOTE_EIO;
     }
     connection->writing++;
@@ -386,6 +387,7 @@ static int pull_and_write(struct mote_connection *connection)
         total += length;
         int failed = connection->tls == NULL ? write_out(connection, worker->write_scratch, length)
                                              : encrypt_and_write(connection, worker->write_scratch, length);
+        mote_mem_wipe(worker->write_scratch, length);
         if (failed != 0) {
             return MOTE_EIO;
         }
@@ -453,10 +455,12 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
                           share < MOTE_WORKER_SCRATCH ? (unsigned)share : MOTE_WORKER_SCRATCH);
 }
 
-static void receive(struct mote_connection *connection, struct mote_slice bytes)
+static void receive(struct mote_connection *connection, uint8_t *bytes, size_t length)
 {
     struct mote_worker *worker = connection->worker;
-    int error = mote_server_connection_recv(connection->server_connection, bytes, mote_worker_now(worker));
+    int error = mote_server_connection_recv(connection->server_connection, mote_slice(bytes, length),
+                                            mote_worker_now(worker));
+    mote_mem_wipe(bytes, length);
     if (!connection->opened && mote_server_connection_is_open(connection->server_connection)) {
         set_opened(connection);
     }
@@ -478,7 +482,7 @@ static void decrypt_and_receive(struct mote_connection *connection, struct mote_
             return;
         }
         if (plain.length > 0) {
-            receive(connection, mote_slice(plain.bytes, plain.length));
+            receive(connection, plain.bytes, plain.length);
         }
         if (result == MOTE_ECLOSED) {
             close_now(connection);
@@ -505,7 +509,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
     if (length > 0 && connection->state == STATE_OPEN && connection->tls != NULL) {
         decrypt_and_receive(connection, mote_slice(buffer->base, (size_t)length));
     } else if (length > 0 && connection->state == STATE_OPEN) {
-        receive(connection, mote_slice(buffer->base, (size_t)length));
+        receive(connection, (uint8_t *)buffer->base, (size_t)length);
     }
     if ((size_t)length == buffer->len && (connection->state == STATE_OPEN || connection->state == STATE_LINGER)) {
         pause_reading(connection); /* more is there, and libuv would go on reading */

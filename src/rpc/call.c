@@ -110,6 +110,9 @@ static void call_free(struct mote_call *call)
             worker->streams--;
         }
     }
+    if (call->request != NULL) {
+        mote_mem_wipe(call->request, call->entry->method->request->size);
+    }
     mote_arena_dispose(&call->arena);
     mote_mem_release(worker->mem, call);
     mote_server_connection_release(connection);

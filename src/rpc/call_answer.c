@@ -279,7 +279,7 @@ void mote_call_answer_without_memory(struct mote_stream *stream, bool end_stream
 
 /* --- what handlers call ---------------------------------------------------------------------------------------- */
 
-/* Most replies fit into the worker's scratch; `large` is for the others, to be disposed. */
+/* Most replies fit into the worker's scratch; `large` is for the others. Both are wiped by forget_encoded. */
 static int encode(struct mote_call *call, const void *response, struct mote_buffer *large, struct mote_slice *body)
 {
     struct mote_server_worker *worker = mote_call_worker_of(call);
@@ -302,6 +302,16 @@ static int encode(struct mote_call *call, const void *response, struct mote_buff
     return error;
 }
 
+/* After an error nobody knows how much of the scratch was used. */
+static void forget_encoded(struct mote_server_worker *worker, struct mote_buffer *large, int error,
+                           struct mote_slice body)
+{
+    mote_mem_wipe(worker->scratch, error == 0 && body.data == worker->scratch ? body.length : sizeof worker->scratch);
+    if (large->data != NULL) {
+        mote_buffer_dispose(large);
+    }
+}
+
 static void abort_encoding(struct mote_call *call, int error)
 {
     if (error == MOTE_ELIMIT) {
@@ -321,14 +331,15 @@ void mote_call_reply(struct mote_call *call, const void *response)
     if (call->state == MOTE_CALL_ENDED) {
         return;
     }
+    struct mote_server_worker *worker = mote_call_worker_of(call);
     struct mote_buffer large = {.data = NULL};
     struct mote_slice body;
-    int error = encode(call, response, &large, &body);
-    if (error != 0) {
+    const int encoding_error = encode(call, response, &large, &body);
+    if (encoding_error != 0) {
         call->on_cancel = NULL; /* it is its own answer that fails */
-        abort_encoding(call, error);
+        abort_encoding(call, encoding_error);
     } else {
-        error = submit_headers(call);
+        int error = submit_headers(call);
         if (error == 0) {
             error = submit_message(call, body);
         }
@@ -337,9 +348,7 @@ void mote_call_reply(struct mote_call *call, const void *response)
         }
         conclude(call, error, MOTE_STATUS_OK);
     }
-    if (large.data != NULL) {
-        mote_buffer_dispose(&large);
-    }
+    forget_encoded(worker, &large, encoding_error, body);
 }
 
 void mote_call_fail(struct mote_call *call, enum mote_status status, const char *format, ...)
@@ -430,17 +439,17 @@ int mote_call_send(struct mote_call *call, const void *response)
     if (call->state == MOTE_CALL_ENDED) {
         return MOTE_ECLOSED;
     }
+    struct mote_server_worker *worker = mote_call_worker_of(call);
     struct mote_buffer large = {.data = NULL};
     struct mote_slice body;
     int error = encode(call, response, &large, &body);
+    const int encoding_error = error;
     if (error != 0) {
         abort_encoding(call, error);
     } else {
         error = mote_call_send_encoded(call, body);
     }
-    if (large.data != NULL) {
-        mote_buffer_dispose(&large);
-    }
+    forget_encoded(worker, &large, encoding_error, body);
     return error;
 }
 

@@ -31,6 +31,7 @@ static void release(struct mote_client_call *call)
 {
     call->busy--;
     if (call->ended && call->busy == 0) {
+        mote_mem_wipe(call->response, call->method->response->size);
         mote_mem_release(call->connection->client->mem, call);
     }
 }
@@ -317,6 +318,7 @@ int mote_client_call_send(struct mote_client_call *call, const void *request)
         error = mote_h2_write(call->stream, mote_slice(prefix, sizeof prefix), body);
     }
     mote_buffer_dispose(&large);
+    mote_mem_wipe(client->scratch, sizeof client->scratch);
     if (error == 0) {
         mote_client_connection_notify(call->connection);
     }

@@ -366,6 +366,10 @@ static bool send_rest(struct mote_h2 *h2)
     }
     if (h2->rest != NULL) {
         memcpy(h2->out + h2->out_length, h2->rest, taken);
+        if (h2->rest_is_wiped) {
+            mote_mem_wipe((void *)(uintptr_t)h2->rest, taken); /* nghttp2 does not read it again */
+            h2->rest_is_wiped = taken != h2->rest_length;
+        }
         h2->rest += taken;
     } else {
         copy_notice(h2, h2->out + h2->out_length, taken);
@@ -428,6 +432,7 @@ static bool next_frame(struct mote_h2 *h2)
         const uint8_t type = data[3];
         h2->inside_block =
             (type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION) && (data[4] & NGHTTP2_FLAG_END_HEADERS) == 0;
+        h2->rest_is_wiped |= h2->role == MOTE_ROLE_CLIENT && (type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION);
     }
     h2->sent_anything |= length != 0;
     const bool killed = h2->killed;

@@ -67,6 +67,7 @@ struct mote_h2_context {
     struct mote_h2 *sending; /* nghttp2 is sending for it */
     bool starved;            /* … and memory ran out */
     bool holds;              /* starved, or something is held: releases are looked at */
+    bool releases_plainly;   /* neither looked at nor wiped: a server is sending */
     size_t held_count;
     struct {
         struct mote_h2 *h2;
@@ -157,7 +158,8 @@ struct mote_h2 {
     uint64_t strikes_since_ns;
     const uint8_t *rest; /* of a frame that did not fit: in nghttp2's buffer; NULL: of `notice_out` */
     size_t rest_length;
-    uint8_t *out; /* the caller's room, during mote_h2_send */
+    bool rest_is_wiped; /* a secret may be in it: DATA, or the fields of a request. Behind the copy in `out` */
+    uint8_t *out;       /* the caller's room, during mote_h2_send */
     size_t out_length;
     size_t out_capacity;
     struct mote_h2_notice notice;     /* if notice_waits */

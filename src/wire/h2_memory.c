@@ -5,6 +5,9 @@
  * the session frees it again. Therefore what is freed after such a failure, until nghttp2 returns, is kept until its
  * session is deleted, and the second release is skipped. The connection is killed at once, so this is a few blocks;
  * more than fit are lost.
+ *
+ * What it releases is wiped where it may be a string of a header: `authorization` was in one. That is everything but
+ * what a server releases while it sends, which is the books of streams and frames.
  */
 #include "wire/h2_internal.h"
 
@@ -24,7 +27,7 @@ static void hold_or_skip(struct mote_h2_context *context, void *pointer)
         return;
     }
     if (!context->starved) {
-        mote_mem_release(context->mem, pointer);
+        mote_mem_release_wiped(context->mem, pointer);
     } else if (context->held_count < MOTE_H2_HELD_MAX) {
         context->held[context->held_count].h2 = context->sending;
         context->held[context->held_count].pointer = pointer;
@@ -38,6 +41,7 @@ static void *failed(struct mote_h2_context *context)
     if (context->sending != NULL) {
         context->starved = true;
         context->holds = true;
+        context->releases_plainly = false;
     }
     return NULL;
 }
@@ -52,10 +56,12 @@ static void *adapter_malloc(size_t size, void *user_data)
 static void adapter_free(void *pointer, void *user_data)
 {
     struct mote_h2_context *context = user_data;
-    if (context->holds) {
+    if (context->releases_plainly) {
+        context->mem->release(context->mem->context, pointer);
+    } else if (context->holds) {
         hold_or_skip(context, pointer);
     } else {
-        context->mem->release(context->mem->context, pointer);
+        mote_mem_release_wiped(context->mem, pointer);
     }
 }
 
@@ -84,6 +90,7 @@ void mote_h2_memory_init(struct mote_h2_context *context)
 void mote_h2_memory_begin_send(struct mote_h2 *h2)
 {
     h2->context->sending = h2;
+    h2->context->releases_plainly = h2->role == MOTE_ROLE_SERVER && !h2->context->holds;
 }
 
 bool mote_h2_memory_end_send(struct mote_h2 *h2)
@@ -91,6 +98,7 @@ bool mote_h2_memory_end_send(struct mote_h2 *h2)
     struct mote_h2_context *context = h2->context;
     const bool starved = context->starved;
     context->sending = NULL;
+    context->releases_plainly = false;
     if (starved) {
         context->starved = false;
         context->holds = context->held_count != 0;
@@ -104,7 +112,7 @@ void mote_h2_memory_release_held(struct mote_h2 *h2)
     size_t kept = 0;
     for (size_t i = 0; i < context->held_count; i++) {
         if (context->held[i].h2 == h2) {
-            mote_mem_release(context->mem, context->held[i].pointer);
+            mote_mem_release_wiped(context->mem, context->held[i].pointer);
         } else {
             context->held[kept++] = context->held[i];
         }

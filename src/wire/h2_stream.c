@@ -236,6 +236,7 @@ static ssize_t read_output(nghttp2_session *session, int32_t id, uint8_t *out, s
         return (ssize_t)taken;
     }
     memcpy(out, queued.data, taken);
+    h2->rest_is_wiped = true;
     output_sent(stream, taken);
     return (ssize_t)taken;
 }

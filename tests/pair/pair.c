@@ -213,7 +213,7 @@ const char *mote_end_take_log(struct mote_end *end)
 {
     must(mote_buffer_append(&end->log, "", 1));
     const char *text = (const char *)mote_buffer_slice(&end->log).data;
-    mote_buffer_clear(&end->log); /* the bytes stay where they are */
+    end->log.start = end->log.end = 0; /* not cleared: the bytes stay where they are */
     return text;
 }
 

@@ -356,6 +356,6 @@ const char *mote_rpc_pair_take_log(struct mote_rpc_pair *pair)
 {
     must(mote_buffer_append(&pair->log, "", 1));
     const char *text = (const char *)mote_buffer_slice(&pair->log).data;
-    mote_buffer_clear(&pair->log);
+    pair->log.start = pair->log.end = 0; /* not cleared: the bytes stay where they are */
     return text;
 }

@@ -291,6 +291,44 @@ static void a_queue_keeps_its_bytes_in_bounded_memory(void **state)
     mote_buffer_dispose(&buffer);
 }
 
+static bool is_wiped(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the buffer no longer holds is nowhere: looked at in room that was lent to it. */
+static void test_nothing_is_left(void **state)
+{
+    (void)state;
+    struct mote_buffer buffer;
+    uint8_t room[16] = {0};
+    mote_buffer_init(&buffer, mote_mem_system(), 0);
+    mote_buffer_lend(&buffer, room, sizeof room);
+    assert_int_equal(mote_buffer_append(&buffer, "twelve bytes", 12), 0);
+    mote_buffer_consume(&buffer, 8);
+    assert_true(is_wiped(room, 8));
+    assert_memory_equal(room + 8, "ytes", 4);
+    assert_int_equal(mote_buffer_append(&buffer, "moved", 5), 0);
+    assert_memory_equal(room, "ytesmoved", 9);
+    assert_true(is_wiped(room + 9, 7));
+    mote_buffer_clear(&buffer);
+    assert_true(is_wiped(room, sizeof room));
+    assert_int_equal(mote_buffer_append(&buffer, "outgrown", 8), 0);
+    assert_int_equal(mote_buffer_append(&buffer, "what was lent", 13), 0);
+    assert_memory_equal(mote_buffer_slice(&buffer).data, "outgrownwhat was lent", 21);
+    assert_true(is_wiped(room, sizeof room));
+    mote_buffer_dispose(&buffer);
+    mote_buffer_lend(&buffer, room, sizeof room);
+    assert_int_equal(mote_buffer_append(&buffer, "disposed", 8), 0);
+    mote_buffer_dispose(&buffer);
+    assert_true(is_wiped(room, sizeof room));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +343,7 @@ int main(void)
         cmocka_unit_test(without_memory_the_bytes_stay),
         cmocka_unit_test(no_failure_leaks),
         cmocka_unit_test(a_queue_keeps_its_bytes_in_bounded_memory),
+        cmocka_unit_test(test_nothing_is_left),
     };
     return cmocka_run_group_tests_name("buffer", tests, NULL, NULL);
 }
