@@ -458,8 +458,8 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 static void receive(struct mote_connection *connection, uint8_t *bytes, size_t length)
 {
     struct mote_worker *worker = connection->worker;
-    int error = mote_server_connection_recv(connection->server_connection, mote_slice(bytes, length),
-                                            mote_worker_now(worker));
+    int error =
+        mote_server_connection_recv(connection->server_connection, mote_slice(bytes, length), mote_worker_now(worker));
     mote_mem_wipe(bytes, length);
     if (!connection->opened && mote_server_connection_is_open(connection->server_connection)) {
         set_opened(connection);
