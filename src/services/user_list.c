@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ListUsers: a page at a time, in one of four orders. Rows are encoded as the store hands them out (200 users as
- * structs would be 140 KB) and copied into the reply by its callback.
+ * ListUsers: a page at a time, filtered, in one of four orders. Rows are encoded as the store hands them out (200 users
+ * as structs would be 140 KB) and copied into the reply by its callback.
  */
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include "codec/element.h"
 #include "services/convert.h"
 #include "services/failure.h"
+#include "services/filter.h"
 #include "services/page_token.h"
 #include "services/rules.h"
 #include "services/worker.h"
@@ -28,22 +29,19 @@ struct list_operation {
     struct mote_call *call;
     struct mote_buffer rows; /* each: its length (2 bytes, big endian), a user_v1_User */
     const char *scope;
-    int result;                                       /* of taking a row */
-    uint8_t cursor[CURSOR_FIXED + MOTE_USERNAME_MAX]; /* of the last row */
-    size_t cursor_length;
+    int result; /* of taking a row */
 };
 
 static const struct order {
     const char *text;
-    const char *scope; /* what a page token is bound to; no filter yet */
     enum mote_store_order order;
     bool descending;
 } orders[] = {
-    {"", "ListUsers create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
-    {"create_time", "ListUsers create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
-    {"create_time desc", "ListUsers create_time desc", MOTE_STORE_ORDER_CREATE_TIME, true},
-    {"username", "ListUsers username", MOTE_STORE_ORDER_USERNAME, false},
-    {"username desc", "ListUsers username desc", MOTE_STORE_ORDER_USERNAME, true},
+    {"", MOTE_STORE_ORDER_CREATE_TIME, false},
+    {"create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
+    {"create_time desc", MOTE_STORE_ORDER_CREATE_TIME, true},
+    {"username", MOTE_STORE_ORDER_USERNAME, false},
+    {"username desc", MOTE_STORE_ORDER_USERNAME, true},
 };
 
 static const struct order *find_order(const char *text)
@@ -56,17 +54,27 @@ static const struct order *find_order(const char *text)
     return NULL;
 }
 
-static void write_cursor(struct list_operation *operation, const struct mote_user *user)
+static size_t write_cursor(uint8_t out[CURSOR_FIXED + MOTE_USERNAME_MAX], const struct mote_store_position *position)
 {
-    uint8_t *out = operation->cursor;
-    uint64_t time = (uint64_t)user->create_time;
+    uint64_t time = (uint64_t)position->create_time;
     for (size_t i = 0; i < 8; i++) {
         out[i] = (uint8_t)(time >> (8 * (7 - i)));
     }
-    memcpy(out + 8, user->id, sizeof user->id);
-    size_t length = strlen(user->username);
-    memcpy(out + CURSOR_FIXED, user->username, length);
-    operation->cursor_length = CURSOR_FIXED + length;
+    memcpy(out + 8, position->id, sizeof position->id);
+    size_t length = strlen(position->username);
+    memcpy(out + CURSOR_FIXED, position->username, length);
+    return CURSOR_FIXED + length;
+}
+
+/* What a page token is bound to: the order and the filter, however they were spelled. NULL without memory. */
+static const char *make_scope(struct mote_arena *arena, const struct mote_store_list_users *read)
+{
+    const struct mote_store_filter *filter = &read->filter;
+    return mote_arena_format(arena, "ListUsers %d %d %d %u %u %d:%zu:%s %d:%zu:%s %lld %lld", (int)read->order,
+                             read->descending, filter->is_set, filter->state, filter->roles,
+                             (int)filter->username_match, strlen(filter->username), filter->username,
+                             (int)filter->email_match, strlen(filter->email), filter->email,
+                             (long long)filter->created_from, (long long)filter->created_before);
 }
 
 /* The MAC has held, so these are bytes of our own; their number is checked all the same. */
@@ -132,7 +140,6 @@ static void take_row(struct mote_store_list_users *read, const struct mote_user 
     struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
     if (operation->result == 0) {
         operation->result = append_row(operation, user);
-        write_cursor(operation, user);
     }
 }
 
@@ -158,9 +165,11 @@ static int reply(struct list_operation *operation)
     response.users.funcs.encode = encode_rows;
     response.users.arg = operation;
     if (operation->read.more) {
-        int result = mote_page_token_make(
-            response.next_page_token, mote_services_worker_keyring(worker), mote_slice_text(operation->scope),
-            mote_slice(operation->cursor, operation->cursor_length), mote_services_worker_seconds(worker));
+        uint8_t cursor[CURSOR_FIXED + MOTE_USERNAME_MAX];
+        size_t length = write_cursor(cursor, &operation->read.after);
+        int result = mote_page_token_make(response.next_page_token, mote_services_worker_keyring(worker),
+                                          mote_slice_text(operation->scope), mote_slice(cursor, length),
+                                          mote_services_worker_seconds(worker));
         if (result != 0) {
             return result;
         }
@@ -186,6 +195,31 @@ static void list_done(struct mote_store_list_users *read, int result)
     mote_call_unref(call);
 }
 
+/* Notes what is wrong with it. MOTE_ENOMEM. */
+static int read_request(struct list_operation *operation, struct mote_rules *rules,
+                        const user_v1_ListUsersRequest *request)
+{
+    struct mote_store_list_users *read = &operation->read;
+    const struct order *order = find_order(request->order_by);
+    const char *filter = mote_filter_parse(&read->filter, request->filter);
+    mote_rules_note(rules, "page_size", mote_rules_page_size(&read->limit, request->page_size));
+    mote_rules_note(rules, "filter", filter);
+    if (order == NULL) {
+        mote_rules_note(rules, "order_by", "must be 'create_time' or 'username', either with ' desc' behind it");
+    }
+    if (order == NULL || filter != NULL) {
+        return 0; /* a token belongs to both */
+    }
+    read->order = order->order;
+    read->descending = order->descending;
+    operation->scope = make_scope(mote_call_arena(operation->call), read);
+    if (operation->scope == NULL) {
+        return MOTE_ENOMEM;
+    }
+    mote_rules_note(rules, "page_token", read_page_token(operation, request->page_token));
+    return 0;
+}
+
 void user_v1_user_service_list_users(struct mote_call *call, const user_v1_ListUsersRequest *request)
 {
     struct mote_services_worker *worker = mote_services_worker_of(call);
@@ -196,16 +230,9 @@ void user_v1_user_service_list_users(struct mote_call *call, const user_v1_ListU
     }
     operation->call = call;
     struct mote_rules rules = {0};
-    mote_rules_note(&rules, "page_size", mote_rules_page_size(&operation->read.limit, request->page_size));
-    mote_rules_note_unsupported(&rules, "filter", request->filter[0] != '\0');
-    const struct order *order = find_order(request->order_by);
-    if (order == NULL) {
-        mote_rules_note(&rules, "order_by", "must be 'create_time' or 'username', either with ' desc' behind it");
-    } else {
-        operation->scope = order->scope;
-        operation->read.order = order->order;
-        operation->read.descending = order->descending;
-        mote_rules_note(&rules, "page_token", read_page_token(operation, request->page_token));
+    if (read_request(operation, &rules, request) != 0) {
+        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
+        return;
     }
     if (mote_rules_refuse(&rules, call)) {
         return;

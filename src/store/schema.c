@@ -128,6 +128,9 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     " PRIMARY KEY (session_id, id)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX revoked_tokens_expire_time ON revoked_tokens (expire_time);",
+
+    /* For lists of those in a state or with a role, in the order of time. */
+    "CREATE INDEX users_state ON users (state, roles, create_time);",
 };
 
 static int run_step(sqlite3 *db, int version)

@@ -142,23 +142,25 @@ int mote_sqlite_open_for_looking(struct mote_sqlite *sqlite, const char *path)
     return open_with(sqlite, path, MOTE_STATEMENT_OF_READER, SQLITE_OPEN_READONLY);
 }
 
-int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role role)
+int mote_sqlite_prepare_one(struct mote_sqlite *sqlite, enum mote_statement name, unsigned flags, sqlite3_stmt **out)
 {
     errno = 0;
-    for (int i = 0; i < MOTE_STATEMENT_COUNT; i++) {
+    int code = sqlite3_prepare_v3(sqlite->db, mote_statement_text(name), -1, flags, out, NULL);
+    int error = mote_sqlite_error(code);
+    /* The texts are constant and known to be right: what is missing is missing in the file. */
+    return code == SQLITE_ERROR ? MOTE_ECORRUPT : error;
+}
+
+int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role role)
+{
+    int result = 0;
+    for (int i = 0; i < MOTE_STATEMENT_COUNT && result == 0; i++) {
         enum mote_statement name = (enum mote_statement)i;
-        if ((mote_statement_roles(name) & (unsigned)role) == 0) {
-            continue;
-        }
-        int code = sqlite3_prepare_v3(sqlite->db, mote_statement_text(name), -1, SQLITE_PREPARE_PERSISTENT,
-                                      &sqlite->statements[i], NULL);
-        if (code != SQLITE_OK) {
-            int error = mote_sqlite_error(code);
-            /* The texts are constant and known to be right: what is missing is missing in the file. */
-            return code == SQLITE_ERROR ? MOTE_ECORRUPT : error;
+        if ((mote_statement_roles(name) & (unsigned)role) != 0) {
+            result = mote_sqlite_prepare_one(sqlite, name, SQLITE_PREPARE_PERSISTENT, &sqlite->statements[i]);
         }
     }
-    return 0;
+    return result;
 }
 
 void mote_sqlite_close(struct mote_sqlite *sqlite)

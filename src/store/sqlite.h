@@ -26,6 +26,9 @@ MOTE_MUST_CHECK int mote_sqlite_open(struct mote_sqlite *sqlite, const char *pat
 MOTE_MUST_CHECK int mote_sqlite_open_for_looking(struct mote_sqlite *sqlite, const char *path);
 /* Prepares the statements of the role. MOTE_ECORRUPT when the tables are not what they should be. */
 MOTE_MUST_CHECK int mote_sqlite_prepare(struct mote_sqlite *sqlite, enum mote_statement_role role);
+/* One statement, whatever its role; the caller finalizes it. */
+MOTE_MUST_CHECK int mote_sqlite_prepare_one(struct mote_sqlite *sqlite, enum mote_statement name, unsigned flags,
+                                            sqlite3_stmt **out);
 /* Fine on a zeroed struct and twice. */
 void mote_sqlite_close(struct mote_sqlite *sqlite);
 

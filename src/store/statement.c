@@ -15,7 +15,19 @@
 
 #define SESSION_COLUMNS "id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address, revoke_time"
 
+/* The ranges of users that filters ask for. The index is named: which one is the cheapest, the caller has counted. */
+#define BY_USERNAME "FROM users INDEXED BY users_username WHERE username >= ?1 AND username <= ?2 LIMIT ?3"
+#define BY_EMAIL                                                                                                       \
+    "FROM users INDEXED BY users_email WHERE email >= ?1 COLLATE NOCASE AND email <= ?2 COLLATE NOCASE AND "           \
+    "email <> '' LIMIT ?3"
+#define OF_STATE         "FROM users INDEXED BY users_state WHERE state = ?1 AND roles = ?2 "
+#define BY_STATE         OF_STATE "LIMIT ?3"
+#define BY_TIME          "FROM users INDEXED BY users_create_time WHERE create_time >= ?1 AND create_time < ?2 LIMIT ?3"
+#define COUNT_OF(range)  "SELECT count(*) FROM (SELECT 1 " range ")"
+#define LISTED_OF(range) "SELECT " LISTED_COLUMNS " " range
+
 #define READER MOTE_STATEMENT_OF_READER
+#define DEMAND MOTE_STATEMENT_ON_DEMAND
 #define WRITER MOTE_STATEMENT_OF_WRITER
 
 static const struct {
@@ -41,6 +53,19 @@ static const struct {
                                                  "ORDER BY username LIMIT ?3"},
     [MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING] = {READER, "SELECT " LISTED_COLUMNS " FROM users WHERE username < ?1 "
                                                             "ORDER BY username DESC LIMIT ?3"},
+    [MOTE_STATEMENT_COUNT_BY_USERNAME] = {DEMAND, COUNT_OF(BY_USERNAME)},
+    [MOTE_STATEMENT_COUNT_BY_EMAIL] = {DEMAND, COUNT_OF(BY_EMAIL)},
+    [MOTE_STATEMENT_COUNT_BY_STATE] = {DEMAND, COUNT_OF(BY_STATE)},
+    [MOTE_STATEMENT_COUNT_BY_TIME] = {DEMAND, COUNT_OF(BY_TIME)},
+    [MOTE_STATEMENT_FIND_BY_USERNAME] = {DEMAND, LISTED_OF(BY_USERNAME)},
+    [MOTE_STATEMENT_FIND_BY_EMAIL] = {DEMAND, LISTED_OF(BY_EMAIL)},
+    [MOTE_STATEMENT_FIND_BY_STATE] = {DEMAND, LISTED_OF(BY_STATE)},
+    [MOTE_STATEMENT_FIND_BY_TIME] = {DEMAND, LISTED_OF(BY_TIME)},
+    [MOTE_STATEMENT_NEXT_BY_STATE] = {DEMAND, LISTED_OF(OF_STATE "AND (create_time, id) > (?4, ?5) "
+                                                                 "ORDER BY create_time, id LIMIT ?3")},
+    [MOTE_STATEMENT_NEXT_BY_STATE_DESCENDING] = {DEMAND,
+                                                 LISTED_OF(OF_STATE "AND (create_time, id) < (?4, ?5) "
+                                                                    "ORDER BY create_time DESC, id DESC LIMIT ?3")},
     [MOTE_STATEMENT_COUNT_USERS] = {READER, "SELECT value FROM counters WHERE name = 'users'"},
     [MOTE_STATEMENT_GET_SESSION] = {READER | WRITER, "SELECT " SESSION_COLUMNS " FROM sessions WHERE id = ?1"},
     [MOTE_STATEMENT_LIST_SESSIONS] = {READER, "SELECT " SESSION_COLUMNS " FROM sessions "

@@ -19,6 +19,16 @@ enum mote_statement {
     MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING,
     MOTE_STATEMENT_LIST_BY_USERNAME,
     MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING,
+    MOTE_STATEMENT_COUNT_BY_USERNAME,
+    MOTE_STATEMENT_COUNT_BY_EMAIL,
+    MOTE_STATEMENT_COUNT_BY_STATE,
+    MOTE_STATEMENT_COUNT_BY_TIME,
+    MOTE_STATEMENT_FIND_BY_USERNAME,
+    MOTE_STATEMENT_FIND_BY_EMAIL,
+    MOTE_STATEMENT_FIND_BY_STATE,
+    MOTE_STATEMENT_FIND_BY_TIME,
+    MOTE_STATEMENT_NEXT_BY_STATE,
+    MOTE_STATEMENT_NEXT_BY_STATE_DESCENDING,
     MOTE_STATEMENT_COUNT_USERS,
     MOTE_STATEMENT_GET_SESSION,
     MOTE_STATEMENT_LIST_SESSIONS,
@@ -64,10 +74,12 @@ enum mote_statement {
 
 #define MOTE_STATEMENT_COUNT (MOTE_STATEMENT_PROBE + 1)
 
-/* Which connections prepare a statement; both bits may be set. */
+/* Which connections prepare a statement; both bits may be set. What is rare is prepared each time that it is needed:
+ * a prepared statement takes some KiB of every session. */
 enum mote_statement_role {
     MOTE_STATEMENT_OF_READER = 1,
     MOTE_STATEMENT_OF_WRITER = 2,
+    MOTE_STATEMENT_ON_DEMAND = 4,
 };
 
 /* Static text. */

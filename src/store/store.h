@@ -37,7 +37,8 @@
 #include "store/write.h"
 
 #define MOTE_STORE_WRITES_MAX  1024u /* queued for the writer; more are refused: a slow disk must not fill memory */
-#define MOTE_STORE_LOOKED_MAX  5000u /* rows that a page of sessions looks at: what is over lies between what lives */
+#define MOTE_STORE_LOOKED_MAX  5000u /* rows that a page looks at: what is wanted may be rare among what is not */
+#define MOTE_STORE_PAGE_MAX    200u
 #define MOTE_STORE_CHANGES_MAX 4096u /* changes kept in memory for sessions that lag */
 #define MOTE_STORE_FEED_MAX    10000 /* changes of users kept in the feed, however old */
 #define MOTE_STORE_FEED_KEEP_NS                                                                                        \
@@ -103,21 +104,47 @@ enum mote_store_order {
     MOTE_STORE_ORDER_USERNAME,
 };
 
-/* A page of users: what follows `after` in the order, up to `limit`; the caller's row function is called in order. */
+enum mote_store_match {
+    MOTE_STORE_MATCH_ANY,
+    MOTE_STORE_MATCH_EXACT,
+    MOTE_STORE_MATCH_PREFIX,
+};
+
+/* Which users: those for whom all of it holds. All zero: everybody. */
+struct mote_store_filter {
+    bool is_set;    /* false: the rest is not looked at */
+    uint32_t state; /* of enum mote_user_state; 0: any */
+    uint32_t roles; /* of enum mote_role_bit: all of these */
+    enum mote_store_match username_match;
+    enum mote_store_match email_match;    /* without ASCII case; matches nobody without an address */
+    char username[MOTE_USERNAME_MAX + 1]; /* lower case */
+    char email[MOTE_EMAIL_MAX + 1];
+    int64_t created_from;
+    int64_t created_before; /* INT64_MAX: any */
+};
+
+struct mote_store_position {
+    int64_t create_time;
+    uint8_t id[16];
+    char username[MOTE_USERNAME_MAX + 1];
+};
+
+/*
+ * A page of users: what follows `after` in the order, up to `limit`; the caller's row function is called in order. At
+ * most MOTE_STORE_LOOKED_MAX rows are read for it, by the index that leaves the fewest to look at; so with a filter a
+ * page may be short, or empty, with more to come.
+ */
 struct mote_store_list_users {
+    struct mote_store_filter filter;
     enum mote_store_order order;
     bool descending;
     bool has_after;
-    struct {
-        int64_t create_time;
-        uint8_t id[16];
-        char username[MOTE_USERNAME_MAX + 1];
-    } after;
-    uint32_t limit;
+    struct mote_store_position after; /* afterwards, where there is more: where the next page goes on */
+    uint32_t limit;                   /* MOTE_STORE_PAGE_MAX at most */
     /* `user` is without password_hash and valid until the function returns, which must not read on the same session. */
     void (*row)(struct mote_store_list_users *read, const struct mote_user *user);
-    bool more;     /* the answer: something follows the last row */
-    int64_t total; /* all users, a kept counter */
+    bool more;     /* the answer: something follows, or may with a filter */
+    int64_t total; /* all users, a kept counter; -1 with a filter */
     void (*done)(struct mote_store_list_users *read, int result);
 };
 

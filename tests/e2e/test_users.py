@@ -65,3 +65,32 @@ def test_import_counts_refusals_and_goes_on(admin, clients):
     assert run_import(admin, []).created_count == 0
 
 
+
+
+# --- ListUsers ---------------------------------------------------------------------------------------------------
+
+
+def test_filters_and_their_pages(admin):
+    prefix = uuid.uuid4().hex[:8]
+    run_import(admin, [row(f"f{prefix}{index:03}", None, roles=[2] if index % 3 == 0 else []) for index in range(90)])
+
+    def pages(filter, order_by, page_size):
+        users, token = [], ""
+        while True:
+            answer = admin.user.ListUsers(user_pb2.ListUsersRequest(filter=filter, order_by=order_by, page_size=page_size,
+                                                                    page_token=token), metadata=admin.metadata, timeout=20)
+            assert answer.total_size == -1 and len(answer.users) <= page_size
+            users += [user.username for user in answer.users]
+            token = answer.next_page_token
+            if not token:
+                return users
+
+    services = [f"f{prefix}{index:03}" for index in range(0, 90, 3)]
+    for order_by, expected in (("username", services), ("username desc", services[::-1])):
+        for page_size in (1, 7, 30, 200):
+            assert pages(f'role = SERVICE AND username = "F{prefix}*"', order_by, page_size) == expected
+    assert set(pages(f'role = SERVICE AND username = "f{prefix}*"', "", 4)) == set(services)
+    with pytest.raises(grpc.RpcError) as caught:
+        pages("state = NEW", "", 1)
+    assert reason_of(caught.value) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", "user.v1", ["filter"])
+    assert "filter must name the state ACTIVE, LOCKED or DISABLED" in caught.value.details()

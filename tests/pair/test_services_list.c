@@ -195,12 +195,79 @@ static void test_what_is_not_understood(void **state)
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
         assert_true(services_names(list(environment, 10, orders[i], ""), "order_by"));
     }
-    user_v1_ListUsersRequest request = {.page_size = -1, .filter = "state = ACTIVE", .order_by = "x"};
+    user_v1_ListUsersRequest request = {.page_size = -1, .filter = "state = NEW", .order_by = "x"};
     struct services_answer *answer =
         services_call(&environment->fixture, &environment->list, &request, environment->admin.access);
     assert_true(services_names(answer, "page_size"));
     assert_true(services_names(answer, "filter"));
     assert_true(services_names(answer, "order_by"));
+}
+
+static struct services_answer *filter(struct environment *environment, const char *text, const char *order_by,
+                                      const char *page_token)
+{
+    user_v1_ListUsersRequest request = {.page_size = 10};
+    snprintf(request.filter, sizeof request.filter, "%s", text);
+    snprintf(request.order_by, sizeof request.order_by, "%s", order_by);
+    snprintf(request.page_token, sizeof request.page_token, "%s", page_token);
+    return services_call(&environment->fixture, &environment->list, &request, environment->admin.access);
+}
+
+static void test_filters(void **state)
+{
+    struct environment *environment = *state;
+    static const struct {
+        const char *filter;
+        size_t count; /* on the first page of 10 */
+    } cases[] = {
+        {"role = ADMIN", 1},
+        {"role = USER AND state = ACTIVE", 10},
+        {"state = DISABLED", 0},
+        {"state = LOCKED", 0},
+        {"username = \"User0*\"", 10},
+        {"username = \"user001\"", 1},
+        {"username = \"mia\" AND role = ADMIN", 1},
+        {"username = \"mia\" AND role = SERVICE", 0},
+        {"create_time < \"1999-12-31T23:59:59Z\"", 0},
+        {"create_time >= \"1999-12-31T23:59:59Z\"", 10},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const services_test_Page *page = page_of(filter(environment, cases[i].filter, "username", ""));
+        assert_int_equal(page->users_count, cases[i].count);
+        assert_int_equal(page->total_size, -1);
+        assert_int_equal(page->next_page_token[0] != '\0', cases[i].count == 10);
+    }
+    assert_true(services_names(filter(environment, "state = NEW", "", ""), "filter"));
+}
+
+/* A token belongs to what the filter means, not to how it was written. */
+static void test_page_token_of_a_filter(void **state)
+{
+    struct environment *environment = *state;
+    char token[513];
+    const services_test_Page *page =
+        page_of(filter(environment, "username = \"user*\" AND state = ACTIVE", "username", ""));
+    snprintf(token, sizeof token, "%s", page->next_page_token);
+    char last[33];
+    snprintf(last, sizeof last, "%s", page->users[9].username);
+    page = page_of(filter(environment, "state=ACTIVE AND username=\"USER*\"", "username", token));
+    assert_int_equal(page->users_count, 10);
+    assert_true(strcmp(page->users[0].username, last) > 0);
+    static const char *const others[] = {
+        "",
+        "state = ACTIVE",
+        "state = DISABLED AND username = \"user*\"",
+        "state = ACTIVE AND username = \"user\"",
+        "state = ACTIVE AND username = \"use*\"",
+        "state = ACTIVE AND email = \"user*\"",
+        "state = ACTIVE AND username = \"user*\" AND role = USER",
+        "state = ACTIVE AND username = \"user*\" AND create_time < \"2099-12-31T23:59:59Z\"",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_true(services_names(filter(environment, others[i], "username", token), "page_token"));
+    }
+    assert_true(services_names(filter(environment, "state=ACTIVE AND username=\"user*\"", "username desc", token),
+                               "page_token"));
 }
 
 /* Each of the allocations for the rows fails in turn. */
@@ -235,6 +302,8 @@ int main(void)
         WITH_USERS(test_users_that_come_between_pages),
         WITH_USERS(test_page_tokens_refused),
         WITH_USERS(test_what_is_not_understood),
+        WITH_USERS(test_filters),
+        WITH_USERS(test_page_token_of_a_filter),
         WITH_USERS(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include "security/keyring.h"
 #include "security/password.h"
 #include "services/failure.h"
+#include "services/filter.h"
 #include "services/page_token.h"
 #include "services/revocation.h"
 #include "services/rules.h"
@@ -326,6 +327,34 @@ static void print_text_rules(void)
     }
 }
 
+/* A filter for each thing that can be said of one. */
+static void print_filter_rules(void)
+{
+    static const char *const samples[] = {
+        "x",
+        "state",
+        "state = x",
+        "state = ACTIVE AND state = ACTIVE",
+        "role = x",
+        "username = x",
+        "username = \"a\" AND username = \"b\"",
+        "email = \"a\" AND email = \"b\"",
+        "email = \"",
+        "email = \"\\a\"",
+        "email = \"a*b\"",
+        "email = \"\"",
+        "username = \"abcdefghijklmnopqrstuvwxyz0123456789\"",
+        "create_time < \"\"",
+        "create_time < \"2026-01-31T12:00:00Z\" AND create_time < \"2026-01-31T12:00:00Z\"",
+        "state = ACTIVE OR",
+        "role = USER AND role = USER AND role = USER AND role = USER AND role = USER",
+    };
+    struct mote_store_filter filter;
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        print_rule("filter", mote_filter_parse(&filter, samples[i]));
+    }
+}
+
 static void print_other_rules(void)
 {
     static const user_v1_Role roles[] = {user_v1_Role_ROLE_USER, user_v1_Role_ROLE_USER, user_v1_Role_ROLE_USER,
@@ -349,6 +378,7 @@ int main(void)
     print_services(&closed, &open);
     print_failures();
     print_text_rules();
+    print_filter_rules();
     print_other_rules();
     registry_dispose(&open);
     registry_dispose(&closed);
