@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "security/password.h"
 #include "security/secret.h"
+#include "services/audit.h"
 #include "services/rules.h"
 #include "services/services.h"
 
@@ -61,14 +62,17 @@ static bool fill_user(struct mote_user *user, const char *const *values, const c
 static int create_user(struct mote_store_command *store, struct mote_user *user, const char *password, bool json)
 {
     char id[MOTE_UUID_TEXT_LENGTH];
+    char fields[MOTE_AUDIT_FIELDS_MAX];
     struct mote_store_create_user create = {.write.kind = MOTE_STORE_CREATE_USER, .user = *user};
     int error = password != NULL ? mote_store_command_hash(store, create.user.password_hash, password) : 0;
     if (error == 0) {
         error = mote_store_command_new_id(create.user.id, mote_store_command_now());
     }
     if (error == 0) {
-        error = mote_store_command_write(store, &create.write,
-                                         mote_store_command_audit(MOTE_STORE_AUDIT_CREATE_USER, create.user.id, ""));
+        error = mote_store_command_write(
+            store, &create.write,
+            mote_store_command_audit(MOTE_STORE_AUDIT_CREATE_USER, create.user.id,
+                                     mote_audit_fields(fields, MOTE_STORE_SET_ROLES, create.user.roles)));
     }
     mote_secret_wipe(create.user.password_hash, sizeof create.user.password_hash);
     if (error == 0 && json) {

@@ -29,7 +29,6 @@ enum slot_state { SLOT_FREE, SLOT_HASHING, SLOT_READY, SLOT_WRITING };
 
 struct slot {
     struct mote_store_create_user create;
-    struct mote_store_audit audit;
     struct mote_password_job job;
     struct import *import;
     enum slot_state state;
@@ -101,11 +100,9 @@ static void created(struct mote_store_write *write)
 static void submit(struct import *import, struct slot *slot)
 {
     struct mote_store_write *write = &slot->create.write;
-    slot->audit = mote_store_command_audit(MOTE_STORE_AUDIT_IMPORT_USERS, slot->create.user.id, "");
     write->kind = MOTE_STORE_CREATE_USER;
     write->done = created;
     write->now = mote_store_command_now();
-    write->audit = import->dry_run ? NULL : &slot->audit;
     slot->state = SLOT_WRITING;
     int error = import->error == 0 ? mote_store_submit(import->store.session, write) : MOTE_ECANCELLED;
     if (error != 0) {
@@ -300,6 +297,19 @@ static void read_all(struct import *import)
     }
 }
 
+/* One row for all of them. */
+static void record(const struct import *import)
+{
+    char text[64];
+    snprintf(text, sizeof text, "created %llu, refused %llu", (unsigned long long)import->created,
+             (unsigned long long)import->refused);
+    const struct mote_store_audit entry = {
+        .action = MOTE_STORE_AUDIT_IMPORT_USERS, .actor = MOTE_STORE_ACTOR_LOCAL, .detail = mote_slice_text(text)};
+    if (!import->dry_run) {
+        mote_store_append_audit(import->store.store, &entry);
+    }
+}
+
 /* --- the command ------------------------------------------------------------------------------------------------- */
 
 /* Users of a file that can be read twice; 0: not known. */
@@ -342,6 +352,7 @@ static int import_users(struct import *import)
     uint64_t total = count_lines(import->in);
     mote_progress_start(&import->progress, stderr, mote_clock_system(), "importing", "users", total);
     read_all(import);
+    record(import);
     mote_progress_hide(&import->progress);
     mote_password_pool_free(import->passwords);
     if (import->error == 0 && ferror(import->in)) {

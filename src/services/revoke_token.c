@@ -9,6 +9,7 @@
 #include "auth/v1/auth.mote.h"
 #include "base/list.h"
 #include "security/secret.h"
+#include "services/audit.h"
 #include "services/authenticate.h"
 #include "services/failure.h"
 #include "services/tokens.h"
@@ -18,6 +19,7 @@ struct revoke_operation {
     struct mote_store_find_refresh find;
     struct mote_store_revoke_sessions session;
     struct mote_store_revoke_token token;
+    struct mote_store_audit audit;
     struct mote_call *call;
 };
 
@@ -55,6 +57,7 @@ static void submit(struct revoke_operation *operation, struct mote_store_write *
     struct mote_services_worker *worker = mote_services_worker_of(operation->call);
     const struct mote_clock *clock = worker->services->clock;
     write->now = clock->wall_ns(clock->context);
+    write->audit = &operation->audit;
     int result = mote_store_submit(worker->session, write);
     if (result != 0) {
         answer(operation->call, result);
@@ -68,6 +71,8 @@ static void found(struct mote_store_find_refresh *find, int result)
         answer(operation->call, result);
         return;
     }
+    mote_audit_init(&operation->audit, operation->call, MOTE_STORE_AUDIT_REVOKE_TOKEN, NULL);
+    memcpy(operation->audit.session_id, find->session_id, sizeof find->session_id);
     operation->session.scope = MOTE_STORE_SCOPE_ONE;
     memcpy(operation->session.session_id, find->session_id, sizeof find->session_id);
     operation->session.write.kind = MOTE_STORE_REVOKE_SESSIONS;
@@ -92,6 +97,8 @@ static void revoke_access(struct revoke_operation *operation, struct mote_slice 
         mote_failure_answer(operation->call, failure);
         return;
     }
+    mote_audit_init(&operation->audit, operation->call, MOTE_STORE_AUDIT_REVOKE_TOKEN, identity.user_id);
+    memcpy(operation->audit.session_id, identity.session_id, sizeof identity.session_id);
     memcpy(token->token_id, identity.token_id, sizeof token->token_id);
     memcpy(token->session_id, identity.session_id, sizeof token->session_id);
     token->expire_time = (identity.expires_at + worker->services->policy.leeway) * (int64_t)MOTE_NS_PER_SECOND;

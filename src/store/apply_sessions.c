@@ -127,6 +127,9 @@ int mote_apply_end_sessions(const struct mote_apply *apply, struct mote_store_re
             result = mote_sqlite_column_bytes(statement, 1, change.user_id, sizeof change.user_id);
         }
         if (result == 0) {
+            if (revoke->write.audit != NULL && revoke->scope == MOTE_STORE_SCOPE_ONE) {
+                memcpy(revoke->write.audit->user_id, change.user_id, sizeof change.user_id);
+            }
             if (tell) {
                 mote_changes_stage(apply->changes, &change);
             }

@@ -193,6 +193,24 @@ static void test_refresh(void **state)
     assert_row(environment, "RefreshToken REFRESH_TOKEN_REUSED  alice [] session");
 }
 
+/* Either kind of token, once: the second time there is nothing to revoke. */
+static void test_revoked_tokens(void **state)
+{
+    struct environment *environment = *state;
+    get_ready(environment);
+    auth_v1_RevokeTokenRequest revoke = {.token = ""};
+    for (unsigned round = 0; round < 2; round++) {
+        const char *token = round == 0 ? environment->alice.access : environment->alice.refresh;
+        memcpy(revoke.token, token, strlen(token) + 1);
+        for (unsigned i = 0; i < 2; i++) {
+            const struct services_answer *answer =
+                services_call(&environment->fixture, &auth_v1_AuthService_RevokeToken_method, &revoke, NULL);
+            assert_int_equal(answer->status, SERVICES_PASSED);
+        }
+        assert_row(environment, "RevokeToken OK  alice [] session");
+    }
+}
+
 static void test_own_acts(void **state)
 {
     struct environment *environment = *state;
@@ -250,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_acts_of_administrators, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sessions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refresh, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_revoked_tokens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_own_acts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_throttled, set_up, tear_down),
     };
