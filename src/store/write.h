@@ -37,7 +37,8 @@ struct mote_store_write {
     int result;
     int64_t now; /* set by the caller: wall time of the request */
     /* NULL, or what is recorded in the same transaction if the write changes something; borrowed. A refresh is recorded
-     * when it is a reuse, whose user and session the store fills in, as it does the user of a session that is revoked. */
+     * when it is a reuse, whose user and session the store fills in, as it does the user of a session that is revoked.
+     */
     struct mote_store_audit *audit;
     void (*done)(struct mote_store_write *write);
 };
