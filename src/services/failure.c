@@ -87,7 +87,7 @@ void mote_failure_answer(struct mote_call *call, enum mote_failure_id id)
 void mote_failure_answer_after(struct mote_call *call, enum mote_failure_id id, uint64_t wait_ns)
 {
     struct mote_failure failure = *mote_failure_row(id);
-    failure.retry_after_ms = wait_ns / MOTE_NS_PER_MS + 1;
+    failure.retry_after_ms = (wait_ns + MOTE_NS_PER_MS - 1) / MOTE_NS_PER_MS;
     mote_call_fail_details(call, &failure);
 }
 

@@ -85,7 +85,7 @@ enum mote_failure_id mote_failure_of_password(int error);
 
 /* Ends the call with that row. */
 void mote_failure_answer(struct mote_call *call, enum mote_failure_id id);
-/* The same with how long it takes until another try makes sense: rounded up, a millisecond at least. */
+/* The same with how long it takes until another try makes sense: not 0, and rounded up. */
 void mote_failure_answer_after(struct mote_call *call, enum mote_failure_id id, uint64_t wait_ns);
 /* FIELD_INVALID, with every violation; the first of them is in the message too. */
 void mote_failure_answer_fields(struct mote_call *call, const struct mote_violation *violations, size_t count);
