@@ -184,6 +184,9 @@ static void take_message(struct mote_client_call *call, const void *response)
     struct services_answer *answer = mote_client_call_user(call);
     mote_assert(answer->method->response->size <= sizeof answer->response);
     memcpy(answer->response, response, answer->method->response->size);
+    if (answer->on_message != NULL) {
+        answer->on_message(answer, response);
+    }
 }
 
 static void copy_text(char *out, size_t size, struct mote_slice text)

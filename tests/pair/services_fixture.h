@@ -34,6 +34,9 @@ struct services_answer {
     struct services_fixture *fixture;
     const struct mote_method *method;
     struct mote_client_call *call;
+    /* May be set after the start, for streams: each message; the last one also lies in `response`. */
+    void (*on_message)(struct services_answer *answer, const void *message);
+    void *user; /* the test's */
     _Alignas(16) uint8_t response[65536];
 };
 
