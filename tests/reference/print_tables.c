@@ -122,6 +122,7 @@ static void print_fixed_bounds(void)
         BOUND(MOTE_REVOCATION_MAX, "count", "revoked sessions and users that a worker remembers"),
         BOUND(MOTE_STORE_WRITES_MAX, "count", "writes that wait for the store"),
         BOUND(MOTE_STORE_CHANGES_MAX, "count", "changes that are kept for workers that lag behind"),
+        BOUND(MOTE_STORE_FEED_MAX, "count", "changes of users that WatchUsers can go back by, however old"),
         BOUND(MOTE_REFLECTION_FILES_MAX, "count", "files that reflection describes"),
         BOUND(MOTE_HEALTH_SERVICES_MAX, "count", "names that health knows"),
 #undef BOUND
