@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/user_print.h"
 #include "base/clock.h"
@@ -84,22 +83,10 @@ static const char *set_state(enum mote_user_state *out, const char *text)
     return *out == MOTE_USER_DISABLED || strcmp(name, "ACTIVE") == 0 ? NULL : "must be ACTIVE or DISABLED";
 }
 
-/* RFC 3339 in UTC, as an export has it. */
+/* A time that some user of ours can have. */
 static bool set_time(int64_t *out, const char *text)
 {
-    struct tm date = {0};
-    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
-    int64_t fraction = 0;
-    int64_t unit = MOTE_NS_PER_SECOND;
-    if (rest == NULL || date.tm_year < 70 || date.tm_year > 300) {
-        return false;
-    }
-    for (rest += *rest == '.' ? 1 : 0; *rest >= '0' && *rest <= '9' && unit > 1; rest++) {
-        unit /= 10;
-        fraction += (*rest - '0') * unit;
-    }
-    *out = timegm(&date) * (int64_t)MOTE_NS_PER_SECOND + fraction;
-    return strcmp(rest, "Z") == 0;
+    return mote_time_parse(out, text) && *out > 0 && *out < INT64_MAX - 1;
 }
 
 static const char *set_field(struct mote_import_line *out, const struct field *field, const char *text)

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "security/secret.h"
+#include "services/filter.h"
 
 #define PAGE 200u
 
@@ -57,13 +58,7 @@ static int read_page(struct walk *walk)
         mote_store_command_wait(walk->store);
     }
     mote_store_session_end_turn(walk->store->session);
-    if (walk->rows > 0) {
-        const struct mote_user *last = &walk->page[walk->rows - 1];
-        walk->read.has_after = true;
-        walk->read.after.create_time = last->create_time;
-        memcpy(walk->read.after.id, last->id, sizeof last->id);
-        memcpy(walk->read.after.username, last->username, sizeof last->username);
-    }
+    walk->read.has_after = true;
     return walk->result;
 }
 
@@ -80,34 +75,13 @@ static int walk_over(struct walk *walk)
     return error;
 }
 
-static bool read_order(struct mote_store_list_users *read, const char *text)
-{
-    static const struct {
-        const char *text;
-        enum mote_store_order order;
-        bool descending;
-    } orders[] = {
-        {"create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
-        {"create_time desc", MOTE_STORE_ORDER_CREATE_TIME, true},
-        {"username", MOTE_STORE_ORDER_USERNAME, false},
-        {"username desc", MOTE_STORE_ORDER_USERNAME, true},
-    };
-    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
-        if (strcmp(orders[i].text, text) == 0) {
-            read->order = orders[i].order;
-            read->descending = orders[i].descending;
-            return true;
-        }
-    }
-    fprintf(stderr, "mote: --order-by: want create_time or username, and maybe \" desc\" behind it\n");
-    return false;
-}
-
 /* --- list -------------------------------------------------------------------------------------------------------- */
 
-enum { FLAG_ORDER_BY, FLAG_LIMIT, FLAG_JSON };
+enum { FLAG_FILTER, FLAG_ORDER_BY, FLAG_LIMIT, FLAG_JSON };
 
 static const struct mote_command_flag list_flags[] = {
+    [FLAG_FILTER] = {"--filter", "FILTER", "",
+                     "whom to list, as ListUsers takes it: role = ADMIN AND username = \"al*\""},
     [FLAG_ORDER_BY] = {"--order-by", "ORDER", "create_time", "create_time or username, also with \" desc\" behind it"},
     [FLAG_LIMIT] = {"--limit", "NUMBER", NULL, "so many users at most"},
     [FLAG_JSON] = {"--json", NULL, NULL, "a line of JSON a user, with the names of user.v1.User"},
@@ -146,13 +120,26 @@ static int list(struct listing *listing)
     return mote_store_command_tell("list", error, MOTE_STORE_TAKEN_NONE, MOTE_STORE_CONFLICT_NONE);
 }
 
+static bool read_query(struct mote_store_list_users *read, const char *const *values)
+{
+    const char *filter = mote_filter_parse(&read->filter, values[FLAG_FILTER]);
+    const char *order = mote_filter_parse_order(&read->order, &read->descending, values[FLAG_ORDER_BY]);
+    if (filter != NULL) {
+        fprintf(stderr, "mote: --filter: %s\n", filter);
+    }
+    if (order != NULL) {
+        fprintf(stderr, "mote: --order-by: %s\n", order);
+    }
+    return filter == NULL && order == NULL;
+}
+
 static int run_list(const struct mote_command_call *call)
 {
     static struct listing listing; /* large for a stack */
     struct mote_store_command store;
     listing.walk.limit = UINT64_MAX;
     listing.walk.each = call->values[FLAG_JSON] != NULL ? list_json : list_row;
-    if (!read_order(&listing.walk.read, call->values[FLAG_ORDER_BY])) {
+    if (!read_query(&listing.walk.read, call->values)) {
         return MOTE_EXIT_USAGE;
     }
     if (call->values[FLAG_LIMIT] != NULL &&

@@ -13,6 +13,9 @@
 #define SECONDS_PER_DAY 86400
 #define DAYS_PER_ERA    146097 /* 400 years */
 #define DAYS_TO_1970    719468 /* from 0000-03-01 */
+#define YEAR_FIRST      1678u  /* those whose nanoseconds fit */
+#define YEAR_LAST       2261u
+#define FRACTION_DIGITS 9
 
 static uint64_t system_monotonic_ns(void *context)
 {
@@ -118,4 +121,101 @@ size_t mote_time_format(char *out, size_t size, int64_t wall_ns, unsigned digits
     memcpy(out, text, (size_t)length);
     out[length] = '\0';
     return (size_t)length;
+}
+
+/* `count` digits, and `behind` behind them (unless that is NUL). */
+static bool take_number(const char **at, size_t count, char behind, unsigned *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < count; i++, (*at)++) {
+        if (**at < '0' || **at > '9') {
+            return false;
+        }
+        *out = *out * 10 + (unsigned)(**at - '0');
+    }
+    if (behind != '\0') {
+        return *(*at)++ == behind;
+    }
+    return true;
+}
+
+/* Days from 1970-01-01; years are counted from March, as above. */
+static int64_t days_of(unsigned year, unsigned month, unsigned day)
+{
+    int64_t from_march = month > 2 ? year : (int64_t)year - 1;
+    int64_t months = month > 2 ? month - 3 : month + 9;
+    return from_march * 365 + from_march / 4 - from_march / 100 + from_march / 400 + (months * 153 + 2) / 5 + day - 1 -
+           DAYS_TO_1970;
+}
+
+static bool is_date(unsigned year, unsigned month, unsigned day)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] + (month == 2 && is_leap ? 1u : 0u);
+}
+
+/* ".5", with at least one digit and at most nine; nothing is no fraction. */
+static bool take_fraction(const char **at, int64_t *nanoseconds)
+{
+    *nanoseconds = 0;
+    if (**at != '.') {
+        return true;
+    }
+    (*at)++;
+    int digits = 0;
+    for (; **at >= '0' && **at <= '9' && digits < FRACTION_DIGITS; digits++, (*at)++) {
+        *nanoseconds = *nanoseconds * 10 + (**at - '0');
+    }
+    for (int i = digits; i < FRACTION_DIGITS; i++) {
+        *nanoseconds *= 10;
+    }
+    return digits > 0;
+}
+
+/* "Z" or "+02:00" */
+static bool take_zone(const char **at, int64_t *seconds)
+{
+    char sign = *(*at)++;
+    unsigned hours = 0;
+    unsigned minutes = 0;
+    *seconds = 0;
+    if (sign == 'Z' || sign == 'z') {
+        return true;
+    }
+    if ((sign != '+' && sign != '-') || !take_number(at, 2, ':', &hours) || !take_number(at, 2, '\0', &minutes) ||
+        hours > 23 || minutes > 59) {
+        return false;
+    }
+    *seconds = (int64_t)(hours * 3600 + minutes * 60) * (sign == '+' ? 1 : -1);
+    return true;
+}
+
+bool mote_time_parse(int64_t *wall_ns, const char *text)
+{
+    unsigned year;
+    unsigned month;
+    unsigned day;
+    unsigned hour;
+    unsigned minute;
+    unsigned second;
+    int64_t nanoseconds;
+    int64_t zone;
+    if (!take_number(&text, 4, '-', &year) || !take_number(&text, 2, '-', &month) ||
+        !take_number(&text, 2, '\0', &day) || (*text != 'T' && *text != 't')) {
+        return false;
+    }
+    text++;
+    if (!take_number(&text, 2, ':', &hour) || !take_number(&text, 2, ':', &minute) ||
+        !take_number(&text, 2, '\0', &second) || !take_fraction(&text, &nanoseconds) || !take_zone(&text, &zone) ||
+        *text != '\0' || !is_date(year, month, day) || hour > 23 || minute > 59 || second > 60) {
+        return false;
+    }
+    if (year < YEAR_FIRST || year > YEAR_LAST) {
+        *wall_ns = year < YEAR_FIRST ? INT64_MIN + 1 : INT64_MAX - 1;
+        return true;
+    }
+    int64_t seconds = days_of(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second - zone;
+    *wall_ns = seconds * (int64_t)MOTE_NS_PER_SECOND + nanoseconds;
+    return true;
 }

@@ -7,6 +7,7 @@
 #ifndef MOTE_BASE_CLOCK_H
 #define MOTE_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,5 +36,8 @@ const struct mote_random *mote_random_system(void);
  * written without the NUL, 0 if `size` is too small. Every wall_ns has a year of four digits (1677 to 2262). */
 #define MOTE_TIME_TEXT_SIZE 31u /* of the longest, with the NUL */
 size_t mote_time_format(char *out, size_t size, int64_t wall_ns, unsigned digits);
+/* RFC 3339 §5.6, with any offset and at most nine digits of a fraction; false for anything else. A leap second is the
+ * first of the next minute. Before 1678 is INT64_MIN + 1, behind 2261 INT64_MAX - 1: beyond every time we make. */
+bool mote_time_parse(int64_t *wall_ns, const char *text);
 
 #endif

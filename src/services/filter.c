@@ -7,10 +7,6 @@
 #include "security/jwt.h"
 #include "services/rules.h"
 
-#define YEAR_FIRST       1678u /* those whose nanoseconds fit; times before and after lie beyond every user */
-#define YEAR_LAST        2261u
-#define SECONDS_A_DAY    86400
-#define FRACTION_DIGITS  9
 #define PROBLEM_TIME     "must give create_time like \"2026-01-31T12:00:00Z\", in quotes"
 #define PROBLEM_OPERATOR "must compare with '=', and create_time with '>=' or '<'"
 
@@ -98,106 +94,6 @@ static const char *take_text(struct parser *parser, char *out, size_t size, enum
     return length == 0 && !is_prefix ? "must not look for an empty text" : NULL;
 }
 
-/* --- times ----------------------------------------------------------------------------------------------------- */
-
-/* `count` digits, and `behind` behind them (unless that is NUL). */
-static bool take_number(const char **at, size_t count, char behind, unsigned *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < count; i++, (*at)++) {
-        if (**at < '0' || **at > '9') {
-            return false;
-        }
-        *out = *out * 10 + (unsigned)(**at - '0');
-    }
-    if (behind != '\0') {
-        return *(*at)++ == behind;
-    }
-    return true;
-}
-
-/* Days from 1970-01-01, by the calendar of today; years are counted from March, so that a leap day is a year's last. */
-static int64_t days_of(unsigned year, unsigned month, unsigned day)
-{
-    int64_t from_march = month > 2 ? year : (int64_t)year - 1;
-    int64_t months = month > 2 ? month - 3 : month + 9;
-    return from_march * 365 + from_march / 4 - from_march / 100 + from_march / 400 + (months * 153 + 2) / 5 + day - 1 -
-           719468;
-}
-
-static bool is_date(unsigned year, unsigned month, unsigned day)
-{
-    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    return month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] + (month == 2 && is_leap ? 1u : 0u);
-}
-
-/* ".5", with at least one digit and at most nine; nothing is no fraction. */
-static bool take_fraction(const char **at, int64_t *nanoseconds)
-{
-    *nanoseconds = 0;
-    if (**at != '.') {
-        return true;
-    }
-    (*at)++;
-    int digits = 0;
-    for (; **at >= '0' && **at <= '9' && digits < FRACTION_DIGITS; digits++, (*at)++) {
-        *nanoseconds = *nanoseconds * 10 + (**at - '0');
-    }
-    for (int i = digits; i < FRACTION_DIGITS; i++) {
-        *nanoseconds *= 10;
-    }
-    return digits > 0;
-}
-
-/* "Z" or "+02:00" */
-static bool take_zone(const char **at, int64_t *seconds)
-{
-    char sign = *(*at)++;
-    unsigned hours = 0;
-    unsigned minutes = 0;
-    *seconds = 0;
-    if (sign == 'Z' || sign == 'z') {
-        return true;
-    }
-    if ((sign != '+' && sign != '-') || !take_number(at, 2, ':', &hours) || !take_number(at, 2, '\0', &minutes) ||
-        hours > 23 || minutes > 59) {
-        return false;
-    }
-    *seconds = (int64_t)(hours * 3600 + minutes * 60) * (sign == '+' ? 1 : -1);
-    return true;
-}
-
-/* RFC 3339 §5.6. A leap second is the first of the next minute. */
-static bool read_time(const char *text, int64_t *wall_ns)
-{
-    unsigned year;
-    unsigned month;
-    unsigned day;
-    unsigned hour;
-    unsigned minute;
-    unsigned second;
-    int64_t nanoseconds;
-    int64_t zone;
-    if (!take_number(&text, 4, '-', &year) || !take_number(&text, 2, '-', &month) ||
-        !take_number(&text, 2, '\0', &day) || (*text != 'T' && *text != 't')) {
-        return false;
-    }
-    text++;
-    if (!take_number(&text, 2, ':', &hour) || !take_number(&text, 2, ':', &minute) ||
-        !take_number(&text, 2, '\0', &second) || !take_fraction(&text, &nanoseconds) || !take_zone(&text, &zone) ||
-        *text != '\0' || !is_date(year, month, day) || hour > 23 || minute > 59 || second > 60) {
-        return false;
-    }
-    if (year < YEAR_FIRST || year > YEAR_LAST) {
-        *wall_ns = year < YEAR_FIRST ? INT64_MIN + 1 : INT64_MAX - 1;
-        return true;
-    }
-    int64_t seconds = days_of(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second - zone;
-    *wall_ns = seconds * (int64_t)MOTE_NS_PER_SECOND + nanoseconds;
-    return true;
-}
-
 /* --- terms ----------------------------------------------------------------------------------------------------- */
 
 static const char *read_state(struct parser *parser)
@@ -272,7 +168,7 @@ static const char *read_create_time(struct parser *parser)
         return "must have one '>=' and one '<' at most";
     }
     if (take_text(parser, text, sizeof text, &match) != NULL || match != MOTE_STORE_MATCH_EXACT ||
-        !read_time(text, bound)) {
+        !mote_time_parse(bound, text)) {
         return PROBLEM_TIME;
     }
     return NULL;
@@ -326,4 +222,27 @@ const char *mote_filter_parse(struct mote_store_filter *out, const char *text)
             return "must join terms with ' AND '";
         }
     }
+}
+
+const char *mote_filter_parse_order(enum mote_store_order *order, bool *descending, const char *text)
+{
+    static const struct {
+        const char *text;
+        enum mote_store_order order;
+        bool descending;
+    } orders[] = {
+        {"", MOTE_STORE_ORDER_CREATE_TIME, false},
+        {"create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
+        {"create_time desc", MOTE_STORE_ORDER_CREATE_TIME, true},
+        {"username", MOTE_STORE_ORDER_USERNAME, false},
+        {"username desc", MOTE_STORE_ORDER_USERNAME, true},
+    };
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        if (strcmp(orders[i].text, text) == 0) {
+            *order = orders[i].order;
+            *descending = orders[i].descending;
+            return NULL;
+        }
+    }
+    return "must be 'create_time' or 'username', either with ' desc' behind it";
 }

@@ -19,5 +19,7 @@
 
 /* The reason it is refused (static text), or NULL. An empty text is a filter that is not set. */
 const char *mote_filter_parse(struct mote_store_filter *out, const char *text);
+/* ListUsers.order_by: the same. */
+const char *mote_filter_parse_order(enum mote_store_order *order, bool *descending, const char *text);
 
 #endif

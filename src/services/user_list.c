@@ -32,28 +32,6 @@ struct list_operation {
     int result; /* of taking a row */
 };
 
-static const struct order {
-    const char *text;
-    enum mote_store_order order;
-    bool descending;
-} orders[] = {
-    {"", MOTE_STORE_ORDER_CREATE_TIME, false},
-    {"create_time", MOTE_STORE_ORDER_CREATE_TIME, false},
-    {"create_time desc", MOTE_STORE_ORDER_CREATE_TIME, true},
-    {"username", MOTE_STORE_ORDER_USERNAME, false},
-    {"username desc", MOTE_STORE_ORDER_USERNAME, true},
-};
-
-static const struct order *find_order(const char *text)
-{
-    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
-        if (strcmp(orders[i].text, text) == 0) {
-            return &orders[i];
-        }
-    }
-    return NULL;
-}
-
 static size_t write_cursor(uint8_t out[CURSOR_FIXED + MOTE_USERNAME_MAX], const struct mote_store_position *position)
 {
     uint64_t time = (uint64_t)position->create_time;
@@ -200,18 +178,14 @@ static int read_request(struct list_operation *operation, struct mote_rules *rul
                         const user_v1_ListUsersRequest *request)
 {
     struct mote_store_list_users *read = &operation->read;
-    const struct order *order = find_order(request->order_by);
+    const char *order = mote_filter_parse_order(&read->order, &read->descending, request->order_by);
     const char *filter = mote_filter_parse(&read->filter, request->filter);
     mote_rules_note(rules, "page_size", mote_rules_page_size(&read->limit, request->page_size));
     mote_rules_note(rules, "filter", filter);
-    if (order == NULL) {
-        mote_rules_note(rules, "order_by", "must be 'create_time' or 'username', either with ' desc' behind it");
-    }
-    if (order == NULL || filter != NULL) {
+    mote_rules_note(rules, "order_by", order);
+    if (order != NULL || filter != NULL) {
         return 0; /* a token belongs to both */
     }
-    read->order = order->order;
-    read->descending = order->descending;
     operation->scope = make_scope(mote_call_arena(operation->call), read);
     if (operation->scope == NULL) {
         return MOTE_ENOMEM;

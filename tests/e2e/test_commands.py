@@ -119,6 +119,15 @@ def test_list_and_show(filled):
     assert "Eve É" in filled.run("user", "show", "eve").stdout
 
 
+def test_filters(filled):
+    """Those of ListUsers: the same parser, also over pages that are short because little fits."""
+    for text, names in (("role = ADMIN", ["ada"]), ('username = "B*"', ["bob"]), ('email = "EVE@example.com"', ["eve"]),
+                        ("state = DISABLED", []), ('role = USER AND username = "e*"', ["eve"])):
+        assert [user["username"] for user in lines_of(filled.run("user", "list", "--json", "--filter", text))] == names
+    result = filled.run("user", "list", "--filter", "nothing = 1", check=False)
+    assert result.returncode == 64 and "--filter" in result.stderr
+
+
 def test_many_users_are_listed_page_by_page(mote, tmp_path):
     path = tmp_path / "many.csv"
     path.write_text("username\n" + "".join(f"user{i:04}\n" for i in range(1001)))

@@ -71,6 +71,41 @@ static void the_room_is_checked(void **state)
     }
 }
 
+static void times_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+        int64_t wall_ns;
+    } rows[] = {
+        {"1970-01-01T00:00:00Z", true, 0},
+        {"1970-01-01t00:00:01.5z", true, SECOND * 3 / 2},
+        {"1970-01-01T01:00:00.000000001+01:00", true, 1},
+        {"1969-12-31T23:59:59.999999999Z", true, -1},
+        {"1970-01-01T00:00:60Z", true, 60 * SECOND},
+        {"2024-02-29T00:00:00Z", true, 1709164800 * SECOND},
+        {"1677-12-31T00:00:00Z", true, INT64_MIN + 1},
+        {"2262-01-01T00:00:00Z", true, INT64_MAX - 1},
+        {"2023-02-29T00:00:00Z", false, 0},
+        {"2026-13-01T00:00:00Z", false, 0},
+        {"2026-01-31T24:00:00Z", false, 0},
+        {"2026-01-31T00:00:00", false, 0},
+        {"2026-01-31T00:00:00.Z", false, 0},
+        {"2026-01-31T00:00:00.1234567890Z", false, 0},
+        {"2026-01-31T00:00:00Zx", false, 0},
+        {"2026-01-31 00:00:00Z", false, 0},
+        {"2026-01-31T00:00:00+24:00", false, 0},
+        {"2026-1-31T00:00:00Z", false, 0},
+        {"", false, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t wall_ns = 0;
+        assert_int_equal(mote_time_parse(&wall_ns, rows[i].text), rows[i].valid);
+        assert_true(!rows[i].valid || wall_ns == rows[i].wall_ns);
+    }
+}
+
 /* Every day of the whole range, at a changing time of day. */
 static void the_calendar_is_the_c_librarys(void **state)
 {
@@ -129,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_times),
         cmocka_unit_test(the_room_is_checked),
+        cmocka_unit_test(times_are_read),
         cmocka_unit_test(the_calendar_is_the_c_librarys),
         cmocka_unit_test(the_systems_clocks_run),
         cmocka_unit_test(the_systems_randomness_fills_all),
