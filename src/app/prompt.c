@@ -5,7 +5,7 @@
  */
 #include "app/prompt.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,12 +26,14 @@ static void hold(int number)
     caught = number;
 }
 
-/* A line without its end; false for one that does not fit, for the end of input, and when interrupted. */
-static bool read_line(char *out, size_t size)
+/* A line without its end; false for one that does not fit, for the end of input, and when interrupted: while it waits
+ * the signals are as in `mask` (NULL: as they are), so that none is missed just before. */
+static bool read_line(char *out, size_t size, const sigset_t *mask)
 {
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     size_t length = 0;
     ssize_t got;
-    while ((got = read(STDIN_FILENO, out + length, size - length)) > 0) {
+    while (ppoll(&input, 1, NULL, mask) > 0 && (got = read(STDIN_FILENO, out + length, size - length)) > 0) {
         char *end = memchr(out + length, '\n', (size_t)got);
         length += (size_t)got;
         if (end != NULL) {
@@ -50,24 +52,30 @@ static bool ask(const char *question, char *out, size_t size)
 {
     struct termios before;
     struct sigaction old[HELD];
-    const struct sigaction action = {.sa_handler = hold}; /* no SA_RESTART: read(2) is to end */
+    sigset_t mask;
+    sigset_t blocked;
+    const struct sigaction action = {.sa_handler = hold};
     caught = 0;
     if (tcgetattr(STDIN_FILENO, &before) != 0) {
         return false;
     }
     struct termios silent = before;
     silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    sigemptyset(&blocked);
     for (size_t i = 0; i < HELD; i++) {
+        sigaddset(&blocked, held[i]);
         sigaction(held[i], &action, &old[i]);
     }
+    sigprocmask(SIG_BLOCK, &blocked, &mask);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     fprintf(stderr, "%s: ", question);
-    bool ok = read_line(out, size);
+    bool ok = read_line(out, size, &mask);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
     for (size_t i = 0; i < HELD; i++) {
         sigaction(held[i], &old[i], NULL);
     }
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     if (caught != 0) {
         mote_secret_wipe(out, size);
         raise(caught);
@@ -103,5 +111,5 @@ bool mote_prompt_confirm(const char *question)
         return false;
     }
     fprintf(stderr, "%s Type yes to go on: ", question);
-    return read_line(answer, sizeof answer) && strcmp(answer, "yes") == 0;
+    return read_line(answer, sizeof answer, NULL) && strcmp(answer, "yes") == 0;
 }

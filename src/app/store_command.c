@@ -2,6 +2,7 @@
 /* See store_command.h. */
 #include "app/store_command.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "app/exit_code.h"
@@ -65,11 +66,20 @@ int mote_store_command_open(struct mote_store_command *store, const struct mote_
     *store = (struct mote_store_command){
         .mailbox = {.post = post}, .lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
     store->last = &store->first;
+    /* Signals are for the thread that may be asking something (prompt.c), so those that begin here take none. */
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = mote_command_load_options(&store->options, call);
     if (code == MOTE_EXIT_OK) {
         code = mote_command_open_log(&store->sink, &store->options);
     }
-    return code == MOTE_EXIT_OK && method != NULL ? open_store(store, method) : code;
+    if (code == MOTE_EXIT_OK && method != NULL) {
+        code = open_store(store, method);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
 }
 
 void mote_store_command_close(struct mote_store_command *store)

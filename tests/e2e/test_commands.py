@@ -350,8 +350,11 @@ def test_two_different_passwords_are_refused(filled):
 
 
 @pytest.mark.parametrize("key, number", [("\x03", signal.SIGINT), ("\x1c", signal.SIGQUIT)])
-def test_a_prompt_that_is_interrupted_leaves_the_terminal_as_it_was(mote, key, number):
-    terminal = Terminal(mote, "user", "create", "--username", "ada", "--password-stdin")
+@pytest.mark.parametrize("command", [["create", "--username", "eve", "--password-stdin"], ["set-password", "ada"]])
+def test_a_prompt_that_is_interrupted_leaves_the_terminal_as_it_was(mote, command, key, number):
+    """The second has the store's threads beside the prompt, which must not take the signal."""
+    mote.run("user", "create", "--username", "ada")
+    terminal = Terminal(mote, "user", *command)
     terminal.read(b"New password: ")
     assert not terminal.echoes()
     terminal.type("half a pass" + key)
