@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -81,11 +82,15 @@ static void block_signals(struct process *process)
     process->main_thread = pthread_self();
 }
 
-/* A core file would hold the keys. */
+/* A core file would hold the keys. The limit is for files: a dump into a program's pipe is not held to it, and is
+ * refused, as is a debugger of the same user, to a process that is not dumpable. AddressSanitizer needs to be one. */
 static void forbid_core_files(void)
 {
     const struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
 }
 
 static void warn(struct process *process)

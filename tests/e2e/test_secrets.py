@@ -2,13 +2,16 @@
 """Where secrets must not be, looked at from outside: the process, the store's files, what answers and times tell."""
 
 import base64
+import os
 import re
+import signal
 import stat
 import time
 
 import grpc
 import pytest
 from conftest import ADMIN_PASSWORD, RELEASE, Clients, Mote, reason_of
+from google.protobuf import empty_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from auth.v1 import auth_pb2
@@ -33,13 +36,164 @@ def test_the_environment_has_no_secret_any_more(mote, server):
         assert mote.secret.encode() not in file.read()
 
 
-def test_no_core_file_is_written(tmp_path):
+def test_no_core_is_dumped(tmp_path):
     """Of the released program: AddressSanitizer forbids core files by itself."""
-    program = Mote(tmp_path, RELEASE).serve()
-    with open(f"/proc/{program.process.pid}/limits", encoding="ascii") as file:
-        limits = file.read()
-    assert program.stop() == 0
-    assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
+    mote = Mote(tmp_path, RELEASE)
+    program = mote.serve()
+    pid = program.process.pid
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        assert re.search(r"^Max core file size +0 +0 ", file.read(), re.M)
+    # What a dumpable process has here belongs to its user: this is how one sees it from outside.
+    assert os.stat(f"/proc/{pid}/mem").st_uid == 0
+    if os.getuid() != 0:
+        with pytest.raises(PermissionError):
+            open(f"/proc/{pid}/environ", "rb").close()
+    os.kill(pid, signal.SIGQUIT)
+    _, status = os.waitpid(pid, 0)
+    program.process.returncode = -os.WTERMSIG(status)
+    assert os.WTERMSIG(status) == signal.SIGQUIT and not os.WCOREDUMP(status)
+    assert not list(tmp_path.glob("core*"))
+
+
+class Secrets:
+    """Every secret that a session of calls uses, and what was answered to it."""
+
+    def __init__(self, mote):
+        self.values = {"JWT_SECRET": mote.secret}
+        self.answers = []
+
+    def add(self, name, value):
+        assert value not in self.values.values()
+        self.values[name] = value
+        return value
+
+    def tokens(self, name, pair):
+        self.add(f"access token {name}", pair.access_token)
+        self.add(f"refresh token {name}", pair.refresh_token)
+        return pair
+
+    def refuse(self, call, *arguments, **options):
+        with pytest.raises(grpc.RpcError) as caught:
+            call(*arguments, timeout=20, **options)
+        error = caught.value
+        self.answers.append(repr((error.code(), error.details(), error.initial_metadata(), error.trailing_metadata())))
+
+    def forms(self):
+        """name → bytes, as it is and as a program might write it."""
+        for name, value in self.values.items():
+            text = value.encode()
+            yield name, text
+            yield f"{name} in base64", base64.b64encode(text)[:-4]
+            yield f"{name} in hex", text.hex().encode()
+            if name.startswith("refresh token"):
+                raw = base64.urlsafe_b64decode(value + "=")
+                yield from ((f"{name}, its bytes", raw), (f"{name}, its bytes in hex", raw.hex().encode()))
+            elif name.startswith("access token"):
+                yield f"{name}, its signature", text[-43:]
+            elif name == "JWT_SECRET":
+                yield f"{name}, its bytes", base64.b64decode(value)
+
+
+def use_everything(mote, server, secrets):
+    """Calls every method that takes a secret, with good ones and with bad ones."""
+    admin, user, other = Clients(server), Clients(server), Clients(server)
+    secrets.add("password of the administrator", ADMIN_PASSWORD)
+    secrets.tokens("of the administrator", admin.login("admin", ADMIN_PASSWORD).tokens)
+    first = secrets.add("first password", "gruff-penguin-71-alpha")
+    request = user_pb2.CreateUserRequest(user=user_pb2.User(username="ada"), initial_password=first)
+    ada = admin.user.CreateUser(request, metadata=admin.metadata, timeout=20).user
+    secrets.refuse(admin.user.CreateUser, request, metadata=admin.metadata)
+    request.user.username, request.initial_password = "1", secrets.add("password of nobody", "mellow-otter-72-beta" + "y" * 60)
+    secrets.refuse(admin.user.CreateUser, request, metadata=admin.metadata)
+    request.initial_password = secrets.add("password over its bound", "brisk-badger-73-gamma" + "z" * 120)
+    secrets.refuse(admin.user.CreateUser, request, metadata=admin.metadata)
+    pair = secrets.tokens("1", user.login("ada", first).tokens)
+    refresh = auth_pb2.RefreshTokenRequest(refresh_token=pair.refresh_token)
+    pair = secrets.tokens("2", user.auth.RefreshToken(refresh, timeout=20).tokens)
+    user.token = pair.access_token
+    second = secrets.add("second password", "lofty-heron-74-delta")
+    wrong = secrets.add("wrong password", "dusty-falcon-75-epsilon")
+    change = auth_pb2.ChangePasswordRequest(current_password=first, new_password=second)
+    user.auth.ChangePassword(change, metadata=user.metadata, timeout=20)
+    change.current_password = wrong
+    secrets.refuse(user.auth.ChangePassword, change, metadata=user.metadata)
+    secrets.refuse(user.auth.Login, auth_pb2.LoginRequest(username="ada", password=wrong))
+    secrets.refuse(user.auth.Login, auth_pb2.LoginRequest(username="nobody", password=wrong))
+    validation = auth_pb2.ValidateTokenRequest(access_token=pair.access_token)
+    assert user.auth.ValidateToken(validation, metadata=user.metadata, timeout=20).active
+    spare = secrets.tokens("3", other.login("ada", second).tokens)
+    other.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token=spare.access_token), timeout=20)
+    secrets.refuse(other.user.GetUser, user_pb2.GetUserRequest(id="me"), metadata=other.metadata)
+    other.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token=spare.refresh_token), timeout=20)
+    secrets.refuse(other.auth.RefreshToken, auth_pb2.RefreshTokenRequest(refresh_token=spare.refresh_token))
+    third = secrets.add("third password", "vivid-walrus-76-zeta")
+    admin.auth.SetPassword(auth_pb2.SetPasswordRequest(user_id=ada.id, new_password=third), metadata=admin.metadata, timeout=20)
+    secrets.refuse(user.user.GetUser, user_pb2.GetUserRequest(id="me"), metadata=user.metadata)
+    imported = user_pb2.ImportUsersRequest(user=user_pb2.User(username="bob"),
+                                           initial_password=secrets.add("imported password", "plush-lemur-77-eta"))
+    assert admin.user.ImportUsers(iter([imported]), metadata=admin.metadata, timeout=20).created_count == 1
+    for client in (admin, user, other):
+        client.channel.close()
+
+
+def test_no_secret_is_in_anything_that_was_written(mote):
+    """The log at its most talkative, the answers, the process's arguments and environment, every file."""
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", **CHEAP)
+    server = mote.serve(LOG_LEVEL="debug", LOG_ACCESS="all")
+    secrets = Secrets(mote)
+    use_everything(mote, server, secrets)
+    written = {"an answer": "\n".join(secrets.answers).encode()}
+    for name in ("environ", "cmdline"):
+        with open(f"/proc/{server.process.pid}/{name}", "rb") as file:
+            written[name] = file.read()
+    for path in mote.folder.rglob("*"):
+        if path.is_file():
+            written[path.name] = path.read_bytes()
+    assert server.stop() == 0
+    written["the log"] = server.text
+    for path in mote.folder.rglob("*"):
+        if path.is_file():
+            written[f"{path.name} at the end"] = path.read_bytes()
+    assert len(server.events("rpc.finished")) >= 20 and b"ada" in written["mote.db at the end"] and len(secrets.answers) >= 8
+    found = [f"{name} in {where}" for name, value in secrets.forms() for where, content in written.items() if value in content]
+    assert not found, found
+
+
+def memory_of(pid):
+    """What the process can write to, region by region."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            start, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
+            if rights.startswith("rw"):
+                memory.seek(int(start, 16))
+                try:
+                    yield memory.read(int(end, 16) - int(start, 16))
+                except OSError:  # one that goes away while it is read
+                    pass
+
+
+def test_passwords_and_refresh_tokens_are_wiped_from_memory(tmp_path):
+    """Of the released program, for AddressSanitizer keeps what was freed. What a connection was last told lies in no
+    buffer, in no struct and on no stack when its calls are over; access tokens stay in the cache of verified ones."""
+    mote = Mote(tmp_path, RELEASE)
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", **CHEAP)
+    # Libraries that bind their functions at the first call save the vector registers on the stack while they do, with
+    # what was copied last in them. Bound at the start they do not.
+    server = mote.serve(LOG_LEVEL="debug", LD_BIND_NOW="1")
+    secrets = Secrets(mote)
+    use_everything(mote, server, secrets)
+    client = Clients(server)  # what a worker must wipe at the end of a turn it has done once it turns again
+    client.user.HealthCheck(empty_pb2.Empty(), timeout=20)
+    try:
+        content = b"|".join(memory_of(server.process.pid))
+    except PermissionError:
+        pytest.skip("the memory of another process cannot be read here, which is the better protection")
+    assert b"ada" in content
+    found = [name for name, value in secrets.forms()
+             if name.startswith(("first", "second", "third", "wrong", "imported", "password", "refresh")) and value in content]
+    client.channel.close()
+    assert server.stop() == 0
+    assert not found, found
 
 
 def test_the_stores_files_are_private_and_hold_hashes_only(mote, server):
