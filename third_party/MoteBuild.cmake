@@ -13,6 +13,8 @@ if(MOTE_SANITIZE)
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   # Hardening belongs to what is shipped; the sanitizers replace it in the test builds.
   target_compile_options(mote_options INTERFACE -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+  # Padding in front of loops and jumps buys nothing here: the loops that matter are in the libraries.
+  target_compile_options(mote_options INTERFACE -fno-align-loops -fno-align-jumps -fno-align-labels)
   target_link_options(mote_options INTERFACE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endif()
 if(MOTE_COVERAGE)
@@ -20,10 +22,17 @@ if(MOTE_COVERAGE)
   target_link_options(mote_options INTERFACE --coverage)
 endif()
 
-# mote_layer(<name> SOURCES … USES <layers…> LIBRARIES <third-party names…>): one static library a folder.
+# mote_layer(<name> SOURCES … HOT … USES <layers…> LIBRARIES <third-party names…>): one static library a folder.
+# HOT are those of its sources that every call runs through. A release compiles them for speed and the others for size, which is a
+# sixth of the program (docs/performance.md). Without HOT all are compiled for speed.
 function(mote_layer name)
-  cmake_parse_arguments(arg "" "" "SOURCES;USES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;HOT;USES;LIBRARIES" ${ARGN})
   add_library(mote_${name} STATIC ${arg_SOURCES})
+  if(arg_HOT)
+    set(cold ${arg_SOURCES})
+    list(REMOVE_ITEM cold ${arg_HOT})
+    set_source_files_properties(${cold} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Oz>")
+  endif()
   target_link_libraries(mote_${name} PUBLIC mote_options)
   foreach(layer ${arg_USES})
     target_link_libraries(mote_${name} PUBLIC mote_${layer})
