@@ -294,7 +294,9 @@ class Schema:
     """The services' .proto files and their .options, read as lines: enough for these files, and not nanopb's reading."""
 
     def __init__(self, root):
-        self.messages, self.requests, self.bounds = {"google.protobuf.FieldMask": [("paths", 1, "string", True)]}, {}, {}
+        self.messages, self.requests, self.bounds = {
+            "google.protobuf.FieldMask": [("paths", 1, "string", True)],
+            "google.protobuf.Timestamp": [("seconds", 1, "int64", False), ("nanos", 2, "int32", False)]}, {}, {}
         self.enums = set()
         for name in ("user", "auth"):
             package = f"{name}.v1"
