@@ -69,6 +69,11 @@ void mote_effective_compute(struct mote_effective *out, const struct mote_option
     set_metadata(limits, options->max_metadata_size);
     limits->concurrent_streams_max = options->max_concurrent_streams;
     limits->handlers_per_connection_max = larger(limits->handlers_per_connection_max, options->max_concurrent_streams);
+    limits->keepalive_time = options->keepalive_time;
+    limits->keepalive_timeout = options->keepalive_timeout;
+    limits->connection_idle = options->max_connection_idle;
+    limits->connection_age = options->max_connection_age;
+    limits->connection_age_grace = options->max_connection_age_grace;
     limits->keepalive_min_time = options->keepalive_min_time;
     limits->keepalive_without_calls = options->keepalive_permit_without_calls;
 }

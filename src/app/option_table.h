@@ -85,6 +85,17 @@
       "A request message; a method may declare less, and mote's own declare 64KiB.")                                   \
     X(max_metadata_size, MAX_METADATA_SIZE, SIZE, "8KiB", NULL, 1024, 65536, LIMITS,                                   \
       "Metadata of a request, 32 bytes added for each field (RFC 9113 section 6.5.2).")                                \
+    X(keepalive_time, KEEPALIVE_TIME, DURATION, "60s", "off", MOTE_OPTION_SECOND, MOTE_OPTION_NEVER, LIMITS,           \
+      "Silence after which the server pings a connection, to find dead peers (gRFC A9).")                              \
+    X(keepalive_timeout, KEEPALIVE_TIMEOUT, DURATION, "20s", NULL, MOTE_OPTION_SECOND, MOTE_OPTION_DAY, LIMITS,        \
+      "How long that ping may go unanswered; then the connection is closed.")                                          \
+    X(max_connection_idle, MAX_CONNECTION_IDLE, DURATION, "5m", "off", MOTE_OPTION_SECOND, MOTE_OPTION_NEVER, LIMITS,  \
+      "Time without a call after which a connection is ended gracefully (gRFC A9).")                                   \
+    X(max_connection_age, MAX_CONNECTION_AGE, DURATION, "off", "off", MOTE_OPTION_SECOND, MOTE_OPTION_NEVER, LIMITS,   \
+      "Age at which a connection is ended gracefully, give or take a tenth (gRFC A9). Behind a balancer of "           \
+      "connections, 30m lets new servers get their share.")                                                            \
+    X(max_connection_age_grace, MAX_CONNECTION_AGE_GRACE, DURATION, "30s", "off", MOTE_OPTION_SECOND,                  \
+      MOTE_OPTION_NEVER, LIMITS, "How long its calls may then go on; then they are cut off.")                          \
     X(keepalive_min_time, KEEPALIVE_MIN_TIME, DURATION, "5m", NULL, 0, MOTE_OPTION_DAY, LIMITS,                        \
       "Clients whose pings come closer together than this are sent away (gRFC A8).")                                   \
     X(keepalive_permit_without_calls, KEEPALIVE_PERMIT_WITHOUT_CALLS, BOOL, "false", NULL, 0, 0, LIMITS,               \
@@ -107,11 +118,6 @@
 #define MOTE_OPTION_UNBUILT_MAP(X)                                                                                     \
     X(HEALTH_LISTEN, "off", NETWORK, "A second address, for health only.")                                             \
     X(ADMIN_LISTEN, "off", NETWORK, "Address of the admin port.")                                                      \
-    X(KEEPALIVE_TIME, NULL, LIMITS, "Silence after which the server pings.")                                           \
-    X(KEEPALIVE_TIMEOUT, NULL, LIMITS, "How long that ping may go unanswered.")                                        \
-    X(MAX_CONNECTION_IDLE, "off", LIMITS, "Time without a call after which a connection is ended.")                    \
-    X(MAX_CONNECTION_AGE, "off", LIMITS, "Age after which a connection is ended.")                                     \
-    X(MAX_CONNECTION_AGE_GRACE, NULL, LIMITS, "How long its calls may then go on.")                                    \
     X(METRICS_FLAVOR, NULL, TELEMETRY, "Names of the metrics.")                                                        \
     X(METRICS_PREREGISTER, NULL, TELEMETRY, "Which series exist from the start.")                                      \
     X(TRACE_TRUST_INCOMING, NULL, TELEMETRY, "Whether traces of callers are continued.")                               \

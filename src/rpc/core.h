@@ -130,7 +130,16 @@ struct mote_server_connection {
     size_t calls; /* call objects: each keeps this struct alive */
     unsigned inside;
     enum mote_drain drain;
+    bool shutting_down;      /* the process is: watches end with the second GOAWAY */
+    const char *drain_debug; /* of the GOAWAYs; static text */
     struct mote_timer drain_timer;
+    /* connection_life.c */
+    struct mote_timer life_timer;
+    uint64_t read_ns;    /* when bytes last came */
+    uint64_t active_ns;  /* when a call last began or ended */
+    uint64_t pinged_ns;  /* when the keepalive ping was sent that is not answered yet; 0: none */
+    uint64_t age_due_ns; /* the end of its age, then of the grace; UINT64_MAX: none */
+    unsigned pings;      /* of any kind, not acknowledged */
     char peer[];
 };
 

@@ -10,11 +10,10 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "rpc/core.h"
+#include "rpc/connection_life.h"
 
 /* The second GOAWAY follows the first by a round trip, but not later than this (grpc-go's bound too). */
 #define DRAIN_ROUND_TRIP_MAX_NS (5 * MOTE_LIMITS_SECOND)
-#define GOING_AWAY              "shutting down"
 
 static const uint8_t drain_ping[8] = {'m', 'o', 't', 'e', 'd', 'r', 'a', 'n'};
 
@@ -43,6 +42,7 @@ int mote_server_connection_new(struct mote_server_connection **out, struct mote_
         return error;
     }
     worker->connections++;
+    mote_connection_life_begin(connection, now_ns);
     *out = connection;
     return 0;
 }
@@ -211,6 +211,7 @@ static void on_event(struct mote_server_connection *connection, const struct mot
     struct mote_call *call = event->stream != NULL ? event->stream->user : NULL;
     switch (event->type) {
     case MOTE_EVENT_HEADERS:
+        connection->active_ns = connection->worker->now_ns;
         on_headers(connection, event);
         break;
     case MOTE_EVENT_DATA:
@@ -227,12 +228,14 @@ static void on_event(struct mote_server_connection *connection, const struct mot
         }
         break;
     case MOTE_EVENT_CLOSED:
+        connection->active_ns = connection->worker->now_ns;
         if (call != NULL) {
             mote_call_stream_closed(call);
         }
         break;
     case MOTE_EVENT_PING_ACK:
-        if (connection->drain == MOTE_DRAIN_NOTICE) {
+        connection->pings -= connection->pings > 0;
+        if (connection->drain == MOTE_DRAIN_NOTICE && connection->pings == 0) {
             second_goaway(connection);
         }
         break;
@@ -276,26 +279,33 @@ static void pass(struct mote_server_connection *connection)
     arm_fresh(connection);
 }
 
-static void enter(struct mote_server_connection *connection, uint64_t now_ns)
+void mote_connection_enter(struct mote_server_connection *connection, uint64_t now_ns)
 {
     connection->worker->now_ns = now_ns;
     connection->inside++;
 }
 
-int mote_server_connection_recv(struct mote_server_connection *connection, struct mote_slice in, uint64_t now_ns)
+void mote_connection_leave(struct mote_server_connection *connection)
 {
-    enter(connection, now_ns);
-    drain_events(connection); /* what a late answer without memory has left */
-    const int error = mote_h2_recv(connection->h2, in, now_ns);
     pass(connection);
     connection->inside--;
+}
+
+int mote_server_connection_recv(struct mote_server_connection *connection, struct mote_slice in, uint64_t now_ns)
+{
+    mote_connection_enter(connection, now_ns);
+    connection->read_ns = now_ns;
+    connection->pinged_ns = 0;
+    drain_events(connection); /* what a late answer without memory has left */
+    const int error = mote_h2_recv(connection->h2, in, now_ns);
+    mote_connection_leave(connection);
     return error;
 }
 
 int mote_server_connection_send(struct mote_server_connection *connection, uint8_t *out, size_t capacity,
                                 size_t *length, uint64_t now_ns)
 {
-    enter(connection, now_ns);
+    mote_connection_enter(connection, now_ns);
     deliver_resumed(connection);
     int error;
     do {
@@ -310,9 +320,8 @@ int mote_server_connection_send(struct mote_server_connection *connection, uint8
 static void h2_attention(struct mote_h2_owner *owner, uint64_t now_ns)
 {
     struct mote_server_connection *connection = MOTE_CONTAINER_OF(owner, struct mote_server_connection, h2_owner);
-    enter(connection, now_ns);
-    pass(connection);
-    connection->inside--;
+    mote_connection_enter(connection, now_ns);
+    mote_connection_leave(connection);
     mote_server_connection_notify(connection);
 }
 
@@ -325,6 +334,7 @@ void mote_server_connection_free(struct mote_server_connection *connection)
     mote_h2_abort(connection->h2);
     drain_events(connection);
     mote_timer_stop(connection->worker->wheel, &connection->drain_timer);
+    mote_connection_life_end(connection);
     mote_h2_free(connection->h2);
     connection->h2 = NULL;
     connection->owner = NULL;
@@ -406,52 +416,71 @@ static void second_goaway(struct mote_server_connection *connection)
     mote_timer_stop(connection->worker->wheel, &connection->drain_timer);
     connection->drain = MOTE_DRAIN_LAST;
     arm_fresh(connection); /* so that all calls are in `open` */
-    (void)shut_down_calls(connection, is_endless);
-    if (mote_h2_shutdown(connection->h2, GOING_AWAY) != 0) {
-        mote_h2_terminate(connection->h2, MOTE_H2_NO_ERROR, GOING_AWAY);
+    if (connection->shutting_down) {
+        (void)shut_down_calls(connection, is_endless);
+    }
+    if (mote_h2_shutdown(connection->h2, connection->drain_debug) != 0) {
+        mote_h2_terminate(connection->h2, MOTE_H2_NO_ERROR, connection->drain_debug);
     }
 }
 
 static void drain_waited(struct mote_timer *timer, uint64_t now_ns)
 {
     struct mote_server_connection *connection = MOTE_CONTAINER_OF(timer, struct mote_server_connection, drain_timer);
-    enter(connection, now_ns);
+    mote_connection_enter(connection, now_ns);
     second_goaway(connection);
-    pass(connection);
-    connection->inside--;
+    mote_connection_leave(connection);
     mote_server_connection_notify(connection);
+}
+
+void mote_connection_begin_drain(struct mote_server_connection *connection, const char *debug, uint64_t now_ns)
+{
+    connection->drain = MOTE_DRAIN_NOTICE;
+    connection->drain_debug = debug;
+    if (mote_h2_shutdown_notice(connection->h2, debug) != 0 || mote_h2_ping(connection->h2, drain_ping) != 0) {
+        second_goaway(connection);
+    } else {
+        connection->pings++;
+        mote_timer_start(connection->worker->wheel, &connection->drain_timer, now_ns + DRAIN_ROUND_TRIP_MAX_NS);
+    }
 }
 
 void mote_server_connection_drain(struct mote_server_connection *connection, uint64_t now_ns)
 {
-    if (connection->drain != MOTE_DRAIN_NONE) {
+    if (connection->shutting_down) {
         return;
     }
-    enter(connection, now_ns);
-    connection->drain = MOTE_DRAIN_NOTICE;
-    if (mote_h2_shutdown_notice(connection->h2, GOING_AWAY) != 0 || mote_h2_ping(connection->h2, drain_ping) != 0) {
-        second_goaway(connection);
-    } else {
-        mote_timer_start(connection->worker->wheel, &connection->drain_timer, now_ns + DRAIN_ROUND_TRIP_MAX_NS);
+    connection->shutting_down = true;
+    mote_connection_enter(connection, now_ns);
+    if (connection->drain == MOTE_DRAIN_NONE) {
+        mote_connection_begin_drain(connection, "graceful_stop", now_ns);
+    } else if (connection->drain == MOTE_DRAIN_LAST) {
+        (void)shut_down_calls(connection, is_endless);
     }
-    pass(connection);
-    connection->inside--;
+    mote_connection_leave(connection);
     mote_server_connection_notify(connection);
 }
 
-bool mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns)
+bool mote_connection_cut_calls(struct mote_server_connection *connection)
 {
-    enter(connection, now_ns);
-    /* Answered perhaps, but the client has not taken all of it. */
-    const bool unfinished = connection->drain == MOTE_DRAIN_LAST && mote_h2_stream_count(connection->h2) > 0;
+    if (connection->drain == MOTE_DRAIN_NONE) {
+        connection->drain_debug = "graceful_stop";
+    }
     if (connection->drain < MOTE_DRAIN_LAST) {
         second_goaway(connection);
     }
     connection->drain = MOTE_DRAIN_CUT;
     arm_fresh(connection);
-    const bool cut = shut_down_calls(connection, is_any);
-    pass(connection);
-    connection->inside--;
+    return shut_down_calls(connection, is_any);
+}
+
+bool mote_server_connection_cut(struct mote_server_connection *connection, uint64_t now_ns)
+{
+    mote_connection_enter(connection, now_ns);
+    /* Answered perhaps, but the client has not taken all of it. */
+    const bool unfinished = connection->drain == MOTE_DRAIN_LAST && mote_h2_stream_count(connection->h2) > 0;
+    const bool cut = mote_connection_cut_calls(connection);
+    mote_connection_leave(connection);
     mote_server_connection_notify(connection);
     return cut || unfinished;
 }

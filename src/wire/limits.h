@@ -59,8 +59,10 @@
     X(connections_unopened_max, 512, count, "too many connections before their preface")                               \
     X(handshakes_per_second, 120, per_second, "TLS handshakes of one worker: they cost milliseconds of CPU each")      \
     X(read_per_turn, 65536, bytes, "one connection that keeps the loop for itself")                                    \
-    X(connection_idle, 300 * MOTE_LIMITS_SECOND, ns, "idle connections: a graceful GOAWAY")                            \
-    X(keepalive_time, 60 * MOTE_LIMITS_SECOND, ns, "dead peers: the server pings after so much silence")               \
+    X(connection_idle, 300 * MOTE_LIMITS_SECOND, ns, "connections without a call: a graceful GOAWAY; 0: never")        \
+    X(connection_age, 0, ns, "old connections, give or take a tenth: a graceful GOAWAY (gRFC A9); 0: never")           \
+    X(connection_age_grace, 30 * MOTE_LIMITS_SECOND, ns, "calls of old connections: cut off after that")               \
+    X(keepalive_time, 60 * MOTE_LIMITS_SECOND, ns, "dead peers: the server pings after so much silence; 0: never")     \
     X(keepalive_timeout, 20 * MOTE_LIMITS_SECOND, ns, "dead peers: how long the ping may go unanswered")               \
     X(keepalive_min_time, 300 * MOTE_LIMITS_SECOND, ns, "clients' pings: closer together is a strike (gRFC A8)")       \
     X(keepalive_without_calls, 0, count, "1 allows clients' pings without a call in progress (gRFC A8)")               \

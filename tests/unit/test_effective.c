@@ -22,6 +22,10 @@ static struct mote_options defaults(void)
                                  .max_concurrent_streams = 100,
                                  .max_recv_message_size = 4 * MIB,
                                  .max_metadata_size = 8192,
+                                 .keepalive_time = 60 * MOTE_OPTION_SECOND,
+                                 .keepalive_timeout = 20 * MOTE_OPTION_SECOND,
+                                 .max_connection_idle = 300 * MOTE_OPTION_SECOND,
+                                 .max_connection_age_grace = 30 * MOTE_OPTION_SECOND,
                                  .keepalive_min_time = 300 * MOTE_OPTION_SECOND};
 }
 
