@@ -2,7 +2,6 @@
 /* `mote audit list`: the newest rows of the audit record, the oldest of them first, also while a server runs. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/command.h"
@@ -35,11 +34,8 @@ struct listing {
 
 static void add_to_table(struct listing *listing, const struct mote_audit_log_row *row)
 {
-    char time_text[32];
-    struct tm utc;
-    time_t seconds = (time_t)(row->time / (int64_t)MOTE_NS_PER_SECOND);
-    (void)gmtime_r(&seconds, &utc);
-    (void)strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    char time_text[MOTE_TIME_TEXT_SIZE];
+    time_text[mote_time_format(time_text, sizeof time_text, row->time, 0)] = '\0';
     const char *const cells[] = {time_text,
                                  row->action,
                                  row->result,
@@ -87,12 +83,11 @@ static void take_row(void *context, const struct mote_audit_log_row *row)
 
 static bool read_since(int64_t *out, const char *text)
 {
-    static const char *const formats[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"};
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        struct tm utc = {.tm_mday = 1};
-        const char *end = strptime(text, formats[i], &utc);
-        if (end != NULL && *end == '\0') {
-            *out = (int64_t)timegm(&utc) * (int64_t)MOTE_NS_PER_SECOND;
+    static const char *const endings[] = {"", "T00:00:00Z"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        char whole[64];
+        if (snprintf(whole, sizeof whole, "%s%s", text, endings[i]) < (int)sizeof whole &&
+            mote_time_parse(out, whole)) {
             return true;
         }
     }

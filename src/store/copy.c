@@ -26,7 +26,8 @@ static int create_file(const char *path, char *problem)
     }
     int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0) {
-        return mote_problem_of_system(problem, errno, "create", path);
+        int result = mote_problem_of_system(problem, errno, "create", path);
+        return result == MOTE_ENOTFOUND ? MOTE_EACCESS : result; /* it is not the store that is missing */
     }
     close(descriptor);
     return 0;

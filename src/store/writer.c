@@ -302,6 +302,8 @@ int mote_writer_open(struct mote_writer *writer, struct mote_sqlite *sqlite, cha
     }
     (void)snprintf(problem, MOTE_STORE_PROBLEM_MAX, "store: the writer's thread cannot be started");
 fail_check:
+    /* What is in the log, which may be another store's, must not get into the file by closing it. */
+    (void)sqlite3_db_config(writer->sqlite.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     mote_sqlite_close(&writer->sqlite);
     return result;
 }
