@@ -55,8 +55,9 @@
       "one.")                                                                                                          \
     X(tls_client_auth, TLS_CLIENT_AUTH, CHOICE, "required", "required|optional", 0, 0, TLS,                            \
       "Whether clients must show a certificate; optional: one that is shown must be good.")                            \
-    X(jwt_secret, JWT_SECRET, SECRET, NULL, NULL, 1, 4096, ACCOUNTS,                                                   \
-      "Key that access tokens are signed with, at least 32 bytes; base64: in front of it is decoded. Required.")       \
+    X(jwt_secret, JWT_SECRET, SECRET, NULL, NULL, 1, 8192, ACCOUNTS,                                                   \
+      "Key that access tokens are signed with, at least 32 bytes; base64: in front of it is decoded. Required. Its "   \
+      "file holds a key a line, alone or as kid:key: the first signs, up to 3 more verify. SIGHUP reads it again.")    \
     X(jwt_access_expiry, JWT_ACCESS_EXPIRY, MINUTES, "15", NULL, MOTE_OPTION_SECOND, MOTE_OPTION_DAY, ACCOUNTS,        \
       "Life of an access token: minutes, or a duration.")                                                              \
     X(jwt_refresh_expiry, JWT_REFRESH_EXPIRY, DURATION, "7d", NULL, MOTE_OPTION_SECOND, 30u * MOTE_OPTION_DAY,         \

@@ -106,7 +106,7 @@ struct mote_options {
 #undef X
     struct {
         enum mote_option_source source;
-        char *text; /* as it was given; NULL when not set, and of secrets */
+        char *text; /* as it was given, of a secret the path of its file; NULL when not set, and of other secrets */
     } origins[MOTE_OPTION_INDEX_COUNT];
 };
 
@@ -157,6 +157,13 @@ void mote_option_report_tell(struct mote_option_report *report, enum mote_option
                              const char *format, ...) MOTE_PRINTF(4, 5);
 /* What goes beyond single values: addresses, secrets, what contradicts. Part of mote_options_load. */
 void mote_options_check(const struct mote_options *options, uint32_t groups, struct mote_option_report *report);
+struct mote_keyring; /* security/keyring.h */
+/* The keys in the text of JWT_SECRET (`file` NULL) or of its file. MOTE_EINVAL: a problem was told; MOTE_ENOMEM. */
+MOTE_MUST_CHECK int mote_options_keyring(struct mote_keyring **out, const char *text, const char *file,
+                                         struct mote_option_report *report);
+/* What a file of a secret holds, without one line end behind it; owned, to be wiped. NULL: a problem was told. */
+char *mote_options_read_secret(const char *name, const char *path, char *const *environment,
+                               struct mote_option_report *report);
 /* True when everything that LISTEN names is loopback or a unix socket. */
 bool mote_options_listen_is_local(const struct mote_options *options);
 

@@ -3,6 +3,7 @@
  * What a single value cannot show: whether addresses can be listened on, whether the secret is one, what contradicts.
  * A setting whose own value was refused still has its default here, so that it is told of only once.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "app/options.h"
@@ -107,20 +108,43 @@ static void check_tls(const struct mote_options *options, struct mote_option_rep
 
 /* --- accounts ---------------------------------------------------------------------------------------------------- */
 
+int mote_options_keyring(struct mote_keyring **out, const char *text, const char *file,
+                         struct mote_option_report *report)
+{
+    const struct mote_slice secret = mote_slice_text(text);
+    struct mote_keyring_problem problem = {.text = mote_secret_weakness(secret), .length = mote_secret_length(secret)};
+    int error = file != NULL           ? mote_keyring_read(out, mote_mem_system(), secret, &problem)
+                : problem.text == NULL ? mote_keyring_new(out, mote_mem_system(), secret)
+                                       : MOTE_EINVAL;
+    char place[256] = "";
+    char length[64] = "";
+    if (error == 0) {
+        return 0;
+    }
+    if (file != NULL && problem.line > 0) {
+        snprintf(place, sizeof place, "%.200s line %zu: ", file, problem.line);
+    } else if (file != NULL) {
+        snprintf(place, sizeof place, "%.200s: ", file);
+    }
+    if (problem.length > 0 && problem.length < MOTE_SECRET_MIN) {
+        snprintf(length, sizeof length, "too short (%zu bytes, need at least %u)", problem.length, MOTE_SECRET_MIN);
+    }
+    mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "JWT_SECRET", "%s%s%s", place,
+                            error != MOTE_EINVAL ? mote_error_text(error)
+                            : length[0] != '\0'  ? length
+                                                 : problem.text,
+                            problem.is_weak || file == NULL ? "; " ADVICE : "");
+    return error;
+}
+
 static void check_secret(const struct mote_options *options, struct mote_option_report *report)
 {
-    struct mote_slice secret = mote_slice_text(options->jwt_secret);
+    struct mote_keyring *keyring;
     if (options->jwt_secret == NULL) {
         tell(report, MOTE_OPTION_INDEX_JWT_SECRET, "not set; want at least 32 bytes, " ADVICE);
-        return;
-    }
-    const char *weakness = mote_secret_weakness(secret);
-    size_t length = mote_secret_length(secret);
-    if (weakness != NULL && length > 0 && length < MOTE_SECRET_MIN) {
-        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "JWT_SECRET",
-                                "too short (%zu bytes, need at least %u); " ADVICE, length, MOTE_SECRET_MIN);
-    } else if (weakness != NULL) {
-        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "JWT_SECRET", "%s; " ADVICE, weakness);
+    } else if (mote_options_keyring(&keyring, options->jwt_secret, options->origins[MOTE_OPTION_INDEX_JWT_SECRET].text,
+                                    report) == 0) {
+        mote_keyring_free(keyring);
     }
 }
 

@@ -111,7 +111,7 @@ static void gather_flags(struct loader *loader)
 /* --- files ------------------------------------------------------------------------------------------------------- */
 
 /* Places where the platform keeps secrets for one process: their mode says nothing. */
-static bool is_platform_path(const struct loader *loader, const char *path)
+static bool is_platform_path(char *const *environment, const char *path)
 {
     static const char secrets[] = "/run/secrets/";
     if (strstr(path, "/../") != NULL) {
@@ -120,7 +120,7 @@ static bool is_platform_path(const struct loader *loader, const char *path)
     if (strncmp(path, secrets, sizeof secrets - 1) == 0) {
         return true;
     }
-    for (char **entry = loader->sources->environment; *entry != NULL; entry++) {
+    for (char *const *entry = environment; *entry != NULL; entry++) {
         const char *folder = value_of(*entry, "CREDENTIALS_DIRECTORY", "");
         size_t length = folder != NULL ? strlen(folder) : 0;
         if (length > 0 && strncmp(path, folder, length) == 0 && path[length] == '/') {
@@ -154,49 +154,49 @@ static ssize_t read_all(int fd, char *out, size_t size)
 }
 
 /* The secret without one line end behind it, owned; NULL when a problem was told. */
-static char *take_content(struct loader *loader, const char *name, int fd, char room[FILE_MAX + 1])
+static char *take_content(struct mote_option_report *report, const char *name, int fd, char room[FILE_MAX + 1])
 {
     ssize_t got = read_all(fd, room, FILE_MAX + 1);
     if (got < 0) {
-        mote_option_report_tell(loader->report, MOTE_OPTION_PROBLEM, name, "its file cannot be read: %s",
-                                strerror(errno));
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, name, "its file cannot be read: %s", strerror(errno));
         return NULL;
     }
     size_t length = (size_t)got;
     if (length > FILE_MAX) {
-        mote_option_report_tell(loader->report, MOTE_OPTION_PROBLEM, name, "its file is longer than 64KiB");
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, name, "its file is longer than 64KiB");
         return NULL;
     }
     length -= length > 0 && room[length - 1] == '\n';
     length -= length > 0 && room[length - 1] == '\r';
     if (memchr(room, '\0', length) != NULL) {
-        mote_option_report_tell(loader->report, MOTE_OPTION_PROBLEM, name, "its file has a NUL byte");
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, name, "its file has a NUL byte");
         return NULL;
     }
     char *text = mote_mem_copy_text(mote_mem_system(), room, length);
     if (text == NULL) {
-        mote_option_report_tell(loader->report, MOTE_OPTION_PROBLEM, name, "out of memory");
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, name, "out of memory");
     }
     return text;
 }
 
-static char *read_secret(struct loader *loader, const char *name, const char *path)
+char *mote_options_read_secret(const char *name, const char *path, char *const *environment,
+                               struct mote_option_report *report)
 {
-    static char room[FILE_MAX + 1]; /* one thread, at start */
+    static char room[FILE_MAX + 1]; /* the main thread only */
     struct stat status;
     char *text = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        mote_option_report_tell(loader->report, errno == ENOENT ? MOTE_OPTION_FILE_MISSING : MOTE_OPTION_PROBLEM, name,
+        mote_option_report_tell(report, errno == ENOENT ? MOTE_OPTION_FILE_MISSING : MOTE_OPTION_PROBLEM, name,
                                 "its file %s cannot be opened: %s", path, strerror(errno));
         return NULL;
     }
-    if (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0 && !is_platform_path(loader, path) &&
+    if (fstat(fd, &status) == 0 && (status.st_mode & S_IROTH) != 0 && !is_platform_path(environment, path) &&
         !is_read_only(fd)) {
-        mote_option_report_tell(loader->report, MOTE_OPTION_PROBLEM, name,
-                                "its file %s can be read by everybody; chmod 600 it", path);
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, name, "its file %s can be read by everybody; chmod 600 it",
+                                path);
     } else {
-        text = take_content(loader, name, fd, room);
+        text = take_content(report, name, fd, room);
         mote_secret_wipe(room, sizeof room);
     }
     close(fd);
@@ -364,11 +364,14 @@ static int load_secret(struct loader *loader, size_t index)
                                 option->name, option->name);
         return 0;
     }
-    char *text = read_secret(loader, option->name, file->text);
+    char *text = mote_options_read_secret(option->name, file->text, loader->sources->environment, loader->report);
     if (text == NULL) {
         return 0;
     }
     int error = replace_value(loader, index, text, MOTE_OPTION_FROM_FILE);
+    char *path = mote_mem_copy_text(mote_mem_system(), file->text, strlen(file->text));
+    loader->out->origins[index].text = path;
+    error = error == 0 && path == NULL ? MOTE_ENOMEM : error;
     mote_secret_wipe(text, strlen(text));
     mote_mem_release(mote_mem_system(), text);
     return error;

@@ -20,6 +20,7 @@
 #include "app/command.h"
 #include "app/effective.h"
 #include "app/exit_code.h"
+#include "app/keys.h"
 #include "app/tls_files.h"
 #include "auth/v1/auth.mote.h"
 #include "google/rpc/error_details.mote.h"
@@ -44,7 +45,7 @@ struct process {
     struct mote_log *log;
     struct mote_access_log access_log;
     struct mote_store *store;
-    struct mote_keyring_slot keys;
+    struct mote_keys keys;
     struct mote_password_pool *passwords;
     struct mote_throttle *throttle;
     struct mote_services services;
@@ -130,11 +131,9 @@ static int open_security(struct process *process)
 {
     struct mote_password_settings settings;
     const char *problem = "";
-    struct mote_keyring *keyring;
-    int error = mote_keyring_new(&keyring, mote_mem_system(), mote_slice_text(process->options.jwt_secret));
-    mote_secret_wipe(process->options.jwt_secret, strlen(process->options.jwt_secret)); /* the keyring has it now */
+    process->keys = (struct mote_keys){.options = &process->options, .log = process->log, .store = process->store};
+    int error = mote_keys_open(&process->keys);
     if (error == 0) {
-        mote_keyring_slot_init(&process->keys, keyring);
         error = mote_password_settings_parse(&settings, mote_slice_text(process->options.password_hash), &problem);
     }
     if (error == 0) {
@@ -222,7 +221,7 @@ static void fill_services(struct process *process)
     const int64_t access = (int64_t)(options->jwt_access_expiry / MOTE_NS_PER_SECOND);
     process->services = (struct mote_services){
         .store = process->store,
-        .keys = &process->keys,
+        .keys = &process->keys.slot,
         .passwords = process->passwords,
         .throttle = process->throttle,
         .clock = mote_clock_system(),
@@ -412,16 +411,29 @@ static int wait_for_signal(struct process *process, uint64_t patience_ns)
     return number > 0 ? number : 0;
 }
 
+/* Certificates are looked at by themselves, also now. */
+static void reload(struct process *process)
+{
+    const int level = (int)atomic_load(&process->log->level);
+    (void)mote_log_sink_move_level(process->sink, level - (int)process->options.log_level);
+    mote_log(
+        process->log, MOTE_LOG_INFO, "app", "config.reload",
+        "SIGHUP: keys and certificates are read again, the log level is LOG_LEVEL again; every other setting needs "
+        "a restart",
+        mote_log_int("pid", getpid()));
+    if (mote_keys_reload(&process->keys, now())) {
+        mote_runtime_visit(process->runtime);
+    }
+}
+
 static void handle_signal(struct process *process, int number)
 {
     if (number == SIGUSR1 || number == SIGUSR2) {
         enum mote_log_level level = mote_log_sink_move_level(process->sink, number == SIGUSR1 ? 1 : -1);
         mote_log(process->log, level, "log", "log.level_changed", "log level changed",
                  mote_log_text("to", mote_log_line_level(level)));
-    } else if (number == SIGHUP) {
-        mote_log(process->log, MOTE_LOG_WARN, "app", "config.not_reloaded",
-                 "SIGHUP: nothing was read again; settings, JWT_SECRET_FILE too, are read at start",
-                 mote_log_int("pid", getpid()));
+    } else if (number == SIGHUP && atomic_load(&process->serving)) {
+        reload(process);
     }
 }
 
@@ -439,6 +451,9 @@ static int serve_until_signal(struct process *process)
         }
         handle_signal(process, number);
         change_health(process, mote_store_is_healthy(process->store));
+        if (mote_keys_retire(&process->keys, now())) {
+            mote_runtime_visit(process->runtime);
+        }
         if (process->tls != NULL && mote_tls_files_have_changed(&process->tls_files)) {
             reload_tls(process);
         }
@@ -525,7 +540,7 @@ static void dispose(struct process *process)
     mote_health_free(process->health);
     mote_password_pool_free(process->passwords);
     mote_throttle_free(process->throttle);
-    mote_keyring_slot_dispose(&process->keys);
+    mote_keys_close(&process->keys);
     mote_store_close(process->store);
     mote_command_close_log(process->sink);
     mote_options_dispose(&process->options);

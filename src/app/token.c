@@ -33,7 +33,11 @@ static struct mote_jwt_policy policy_of(const struct mote_options *options)
 
 static int open_keyring(struct mote_keyring **out, const struct mote_options *options)
 {
-    int error = mote_keyring_new(out, mote_mem_system(), mote_slice_text(options->jwt_secret));
+    const struct mote_slice text = mote_slice_text(options->jwt_secret);
+    struct mote_keyring_problem problem;
+    int error = options->origins[MOTE_OPTION_INDEX_JWT_SECRET].text != NULL
+                    ? mote_keyring_read(out, mote_mem_system(), text, &problem)
+                    : mote_keyring_new(out, mote_mem_system(), text);
     return mote_store_command_tell("JWT_SECRET", error, MOTE_STORE_TAKEN_NONE, MOTE_STORE_CONFLICT_NONE);
 }
 

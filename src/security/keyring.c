@@ -197,6 +197,8 @@ static int read_lines(struct mote_keyring *keyring, struct mote_slice text, stru
         }
         const struct mote_slice kid = split_kid(&line);
         const int result = add_secret(keyring, kid, line, &problem->text);
+        problem->is_weak = problem->text != NULL;
+        problem->length = problem->is_weak ? mote_secret_length(line) : 0;
         if (result == MOTE_ELIMIT) {
             problem->text = "too many keys: at most 4";
         } else if (result == MOTE_EEXISTS) {

@@ -9,6 +9,7 @@
 #ifndef MOTE_SECURITY_KEYRING_H
 #define MOTE_SECURITY_KEYRING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,8 @@ MOTE_MUST_CHECK int mote_keyring_new_list(struct mote_keyring **out, struct mote
 struct mote_keyring_problem {
     size_t line;      /* from 1; 0: of the whole */
     const char *text; /* static; no secret */
+    bool is_weak;     /* that of mote_secret_weakness, of a secret of `length` bytes */
+    size_t length;
 };
 
 /*

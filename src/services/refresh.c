@@ -22,7 +22,6 @@ struct refresh_operation {
     struct mote_call *call;
     uint8_t parent[MOTE_TOKENS_REFRESH_BYTES];
     uint8_t successor[MOTE_TOKENS_REFRESH_BYTES];
-    bool rekeyed; /* the parent's key is gone: its successor is made with the present one */
 };
 
 static void finish(struct refresh_operation *operation)
@@ -55,14 +54,7 @@ static void answer(struct refresh_operation *operation)
 {
     switch (operation->rotate.outcome) {
     case MOTE_STORE_ROTATED:
-        reply(operation);
-        return;
     case MOTE_STORE_REPEATED:
-        if (operation->rekeyed) {
-            /* The successor given then was another one. */
-            mote_failure_answer(operation->call, MOTE_FAILURE_REFRESH_TOKEN_INVALID);
-            return;
-        }
         reply(operation);
         return;
     case MOTE_STORE_REUSED:
@@ -92,7 +84,8 @@ static int derive_successor(struct refresh_operation *operation, const struct mo
     int result =
         mote_keyring_mac(keyring, operation->find.kid, MOTE_KEY_REFRESH_SUCCESSOR, parent, operation->successor);
     if (result == MOTE_ENOTFOUND) {
-        operation->rekeyed = true;
+        /* Its key is gone. If the first use was with the present one, the answer is the same again; if not, the store
+         * does not know the successor. */
         result = mote_keyring_mac(keyring, NULL, MOTE_KEY_REFRESH_SUCCESSOR, parent, operation->successor);
     }
     return result;

@@ -533,7 +533,7 @@ static void test_secret_files(void **state)
         {SECRET "\r\n", 0640, NULL},
         {SECRET "\n", 0644, "can be read by everybody; chmod 600 it"},
         {SECRET "\n", 0604, "can be read by everybody; chmod 600 it"},
-        {"short\n", 0600, "P JWT_SECRET: too short (5 bytes"},
+        {"short\n", 0600, "/secret line 1: too short (5 bytes, need at least 32); a random one: "},
         {"", 0600, "P JWT_SECRET: "},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -558,6 +558,32 @@ static void test_one_line_end_is_dropped(void **state)
     free_load(load);
 }
 
+/* What is wrong is told with file and line, and without the secret. */
+static void test_key_files(void **state)
+{
+    static const char other[] = "Zk4v8Q2xW7nR1tY5uB9cD3fG6hJ0mLpX";
+    static const struct {
+        const char *content;
+        const char *told; /* NULL: fine */
+    } rows[] = {
+        {SECRET "\n# the one before\n\nold:Zk4v8Q2xW7nR1tY5uB9cD3fG6hJ0mLpX\n", NULL},
+        {SECRET "\nshort\n", " line 2: too short (5 bytes, need at least 32)"},
+        {SECRET "\n\n#\nold:short", " line 4: too short (5 bytes, need at least 32)"},
+        {SECRET "\r\n" SECRET "\r\n", " line 2: a key or a kid that is there already\n"},
+        {SECRET "\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", " line 2: one piece repeated; a random one: "},
+        {"# nothing else\n", "/secret: there is no key in it\n"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct load *load = load_file(*state, rows[i].content, strlen(rows[i].content), 0600);
+        assert_int_equal(load->report.problems, rows[i].told != NULL);
+        assert_non_null(strstr(load->text, rows[i].told != NULL ? rows[i].told : ""));
+        assert_null(strstr(load->text, SECRET));
+        assert_null(strstr(load->text, other));
+        assert_non_null(strstr(load->options.origins[MOTE_OPTION_INDEX_JWT_SECRET].text, "/secret"));
+        free_load(load);
+    }
+}
+
 static void test_secret_files_that_are_none(void **state)
 {
     static char large[65537];
@@ -568,7 +594,7 @@ static void test_secret_files_that_are_none(void **state)
     assert_string_equal(load->text, "P JWT_SECRET: its file is longer than 64KiB\n");
     free_load(load);
     load = load_file(folder, large, 65536, 0600); /* read, and then too long for a secret */
-    assert_string_equal(load->text, "P JWT_SECRET: want 1 to 4096 bytes\n");
+    assert_string_equal(load->text, "P JWT_SECRET: want 1 to 8192 bytes\n");
     free_load(load);
     load = load_file(folder, "a\0b", 3, 0600);
     assert_string_equal(load->text, "P JWT_SECRET: its file has a NUL byte\n");
@@ -701,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_secrets_leave_the_environment),
         cmocka_unit_test_setup_teardown(test_secret_files, set_up_folder, tear_down_folder),
         cmocka_unit_test_setup_teardown(test_one_line_end_is_dropped, set_up_folder, tear_down_folder),
+        cmocka_unit_test_setup_teardown(test_key_files, set_up_folder, tear_down_folder),
         cmocka_unit_test_setup_teardown(test_secret_files_that_are_none, set_up_folder, tear_down_folder),
         cmocka_unit_test_setup_teardown(test_secret_both_ways, set_up_folder, tear_down_folder),
         cmocka_unit_test_setup_teardown(test_credentials_directory, set_up_folder, tear_down_folder),
