@@ -16,7 +16,7 @@
 
 #define KID_BYTES    4u
 #define KID_LABEL    "mote kid v1"
-#define PURPOSE_LAST MOTE_KEY_CACHE_LOOKUP
+#define PURPOSE_LAST MOTE_KEY_REQUEST_DIGEST
 
 #define STATES (PURPOSE_LAST + 2) /* one a purpose, and that of the secret itself */
 #define ROOM   (MOTE_KEYRING_KEYS_MAX + MOTE_KEYRING_RETIRING_MAX)
@@ -46,6 +46,9 @@ static const char *purpose_label(enum mote_key_purpose purpose)
         break;
     case MOTE_KEY_CACHE_LOOKUP:
         label = "mote cache lookup v1";
+        break;
+    case MOTE_KEY_REQUEST_DIGEST:
+        label = "mote request digest v1";
         break;
     }
     return label;

@@ -31,6 +31,7 @@ enum mote_key_purpose {
     MOTE_KEY_PAGE_TOKEN,
     MOTE_KEY_REFRESH_SUCCESSOR,
     MOTE_KEY_CACHE_LOOKUP,
+    MOTE_KEY_REQUEST_DIGEST,
 };
 
 /* Bytes of a secret, its `base64:` prefix decoded; 0 when that is not base64. Of one that is too long: those of the

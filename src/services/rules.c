@@ -30,11 +30,6 @@ bool mote_rules_refuse(const struct mote_rules *rules, struct mote_call *call)
     return true;
 }
 
-void mote_rules_note_unsupported(struct mote_rules *rules, const char *field, bool is_set)
-{
-    mote_rules_note(rules, field, is_set ? "is not supported yet" : NULL);
-}
-
 static bool is_letter(uint8_t c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');

@@ -29,8 +29,6 @@ struct mote_rules {
 void mote_rules_note(struct mote_rules *rules, const char *field, const char *text);
 /* True, with the call ended, when anything was noted. */
 bool mote_rules_refuse(const struct mote_rules *rules, struct mote_call *call);
-/* Notes a field that a later version will know, when it is set: better refused than ignored. */
-void mote_rules_note_unsupported(struct mote_rules *rules, const char *field, bool is_set);
 
 /* Copies a username with its ASCII capitals lowered, as the store keeps it; `out` takes as much as `username`. */
 void mote_rules_lower_username(char *out, const char *username);

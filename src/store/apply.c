@@ -90,7 +90,8 @@ int mote_apply_upkeep(struct mote_sqlite *sqlite, int64_t now, unsigned limit, u
     } tables[] = {{MOTE_STATEMENT_DELETE_REFRESH, 0},
                   {MOTE_STATEMENT_DELETE_SESSIONS, SESSION_KEEP_NS},
                   {MOTE_STATEMENT_FORGET_DELETED_USERS, SESSION_KEEP_NS},
-                  {MOTE_STATEMENT_FORGET_REVOKED_TOKENS, SESSION_KEEP_NS}};
+                  {MOTE_STATEMENT_FORGET_REVOKED_TOKENS, SESSION_KEEP_NS},
+                  {MOTE_STATEMENT_FORGET_REQUESTS, MOTE_STORE_REQUEST_KEEP_NS}};
     int result = 0;
     *deleted = 0;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && result == 0; i++) {

@@ -71,11 +71,44 @@ static int insert_user(const struct mote_apply *apply, const struct mote_user *u
     return mote_sqlite_run(statement);
 }
 
+/* MOTE_ECONFLICT when it is known. */
+static int check_request(const struct mote_apply *apply, const struct mote_store_request *request)
+{
+    if (request == NULL) {
+        return 0;
+    }
+    struct mote_store_request known = *request;
+    int result = mote_sqlite_find_request(apply->sqlite, apply->now, &known);
+    if (result == MOTE_ENOTFOUND) {
+        return 0;
+    }
+    return result == 0 ? MOTE_ECONFLICT : result;
+}
+
+static int insert_request(const struct mote_apply *apply, struct mote_store_request *request, const uint8_t user_id[16])
+{
+    if (request == NULL) {
+        return 0;
+    }
+    memcpy(request->user_id, user_id, sizeof request->user_id);
+    sqlite3_stmt *statement = mote_apply_statement(apply, MOTE_STATEMENT_INSERT_REQUEST);
+    mote_sqlite_bind_bytes(statement, 1, request->caller, sizeof request->caller);
+    mote_sqlite_bind_bytes(statement, 2, request->id, sizeof request->id);
+    mote_sqlite_bind_bytes(statement, 3, request->user_id, sizeof request->user_id);
+    mote_sqlite_bind_bytes(statement, 4, request->digest, sizeof request->digest);
+    mote_sqlite_bind_text(statement, 5, request->kid);
+    mote_sqlite_bind_int(statement, 6, apply->now);
+    return mote_sqlite_run(statement);
+}
+
 int mote_apply_create_user(const struct mote_apply *apply, struct mote_store_create_user *create)
 {
     struct mote_user *user = &create->user;
     create->taken = MOTE_STORE_TAKEN_NONE;
-    int result = check_username(apply, user->username, &create->taken);
+    int result = check_request(apply, create->request);
+    if (result == 0) {
+        result = check_username(apply, user->username, &create->taken);
+    }
     if (result == 0) {
         result = check_email(apply, user, &create->taken);
     }
@@ -93,6 +126,9 @@ int mote_apply_create_user(const struct mote_apply *apply, struct mote_store_cre
     user->epoch = 1;
     user->version = 1;
     result = insert_user(apply, user);
+    if (result == 0) {
+        result = insert_request(apply, create->request, user->id);
+    }
     if (result == 0) {
         mote_apply_stage_user(apply, MOTE_STORE_CHANGE_USER_CREATED, user);
     }

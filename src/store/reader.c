@@ -171,6 +171,15 @@ int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_
     return mote_reader_end_read(reader, result);
 }
 
+int mote_reader_find_request(struct mote_reader *reader, struct mote_store_find_request *read)
+{
+    int result = mote_reader_begin_read(reader);
+    if (result == 0) {
+        result = mote_sqlite_find_request(&reader->sqlite, read->now, &read->request);
+    }
+    return mote_reader_end_read(reader, result);
+}
+
 static int load_sessions(struct mote_reader *reader, const struct mote_reader_revocations *read)
 {
     sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_REVOKED_SESSIONS);

@@ -36,6 +36,7 @@ MOTE_MUST_CHECK int mote_reader_list_users(struct mote_reader *reader, struct mo
 MOTE_MUST_CHECK int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_session *read);
 MOTE_MUST_CHECK int mote_reader_list_sessions(struct mote_reader *reader, struct mote_store_list_sessions *read);
 MOTE_MUST_CHECK int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_refresh *read);
+MOTE_MUST_CHECK int mote_reader_find_request(struct mote_reader *reader, struct mote_store_find_request *read);
 
 struct mote_reader_revocations {
     int64_t since;

@@ -47,6 +47,24 @@ struct mote_store_session_record {
     char peer_address[64];
 };
 
+#define MOTE_STORE_REQUEST_KEEP_NS (600 * INT64_C(1000000000))
+
+/* A request that created a user, known for MOTE_STORE_REQUEST_KEEP_NS. */
+struct mote_store_request {
+    uint8_t caller[16]; /* all zero: nobody in particular */
+    uint8_t id[16];     /* the caller's choice */
+    uint8_t user_id[16];
+    uint8_t digest[32]; /* of what was asked for, by the key `kid` */
+    char kid[33];
+};
+
+/* What is known of `request.caller` and `request.id`; the rest is the answer. MOTE_ENOTFOUND: nothing, or no more. */
+struct mote_store_find_request {
+    int64_t now;
+    struct mote_store_request request;
+    void (*done)(struct mote_store_find_request *read, int result);
+};
+
 enum mote_store_change_kind {
     MOTE_STORE_CHANGE_USER_CREATED,
     MOTE_STORE_CHANGE_USER_UPDATED,

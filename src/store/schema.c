@@ -131,6 +131,18 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
 
     /* For lists of those in a state or with a role, in the order of time. */
     "CREATE INDEX users_state ON users (state, roles, create_time);",
+
+    /* Requests that created a user, so that a retry does not. A row outlives the user. */
+    "CREATE TABLE requests ("
+    " caller BLOB NOT NULL CHECK (length(caller) = 16),"
+    " id BLOB NOT NULL CHECK (length(id) = 16),"
+    " user_id BLOB NOT NULL CHECK (length(user_id) = 16),"
+    " digest BLOB NOT NULL CHECK (length(digest) = 32),"
+    " kid TEXT NOT NULL,"
+    " create_time INTEGER NOT NULL,"
+    " PRIMARY KEY (caller, id)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX requests_create_time ON requests (create_time);",
 };
 
 static int run_step(sqlite3 *db, int version)

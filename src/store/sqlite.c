@@ -375,3 +375,25 @@ int mote_sqlite_get_refresh(struct mote_sqlite *sqlite, const uint8_t hash[32], 
     mote_sqlite_reset(statement);
     return result;
 }
+
+int mote_sqlite_find_request(struct mote_sqlite *sqlite, int64_t now, struct mote_store_request *request)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(sqlite, MOTE_STATEMENT_FIND_REQUEST);
+    mote_sqlite_bind_bytes(statement, 1, request->caller, sizeof request->caller);
+    mote_sqlite_bind_bytes(statement, 2, request->id, sizeof request->id);
+    mote_sqlite_bind_int(statement, 3, now - MOTE_STORE_REQUEST_KEEP_NS);
+    int result = mote_sqlite_step(statement);
+    if (result == 1) {
+        result = mote_sqlite_column_bytes(statement, 0, request->user_id, sizeof request->user_id);
+        if (result == 0) {
+            result = mote_sqlite_column_bytes(statement, 1, request->digest, sizeof request->digest);
+        }
+        if (result == 0) {
+            result = mote_sqlite_column_text(statement, 2, request->kid, sizeof request->kid);
+        }
+    } else if (result == 0) {
+        result = MOTE_ENOTFOUND;
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}

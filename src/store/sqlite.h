@@ -80,5 +80,8 @@ struct mote_sqlite_refresh {
 
 MOTE_MUST_CHECK int mote_sqlite_get_refresh(struct mote_sqlite *sqlite, const uint8_t hash[32],
                                             struct mote_sqlite_refresh *refresh);
+/* By caller and id, unless it is too old at `now`. */
+MOTE_MUST_CHECK int mote_sqlite_find_request(struct mote_sqlite *sqlite, int64_t now,
+                                             struct mote_store_request *request);
 
 #endif

@@ -82,6 +82,8 @@ static const struct {
     [MOTE_STATEMENT_LAST_OF_FEED] = {READER | WRITER, "SELECT sequence, time FROM feed "
                                                       "WHERE sequence = (SELECT max(sequence) FROM feed)"},
     [MOTE_STATEMENT_REVOKED_TOKENS] = {READER, "SELECT id, expire_time FROM revoked_tokens WHERE expire_time >= ?1"},
+    [MOTE_STATEMENT_FIND_REQUEST] = {READER | WRITER, "SELECT user_id, digest, kid FROM requests "
+                                                      "WHERE caller = ?1 AND id = ?2 AND create_time >= ?3"},
     [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "
@@ -151,6 +153,11 @@ static const struct {
     [MOTE_STATEMENT_FORGET_REVOKED_TOKENS] = {WRITER, "DELETE FROM revoked_tokens WHERE (session_id, id) IN "
                                                       "(SELECT session_id, id FROM revoked_tokens "
                                                       "WHERE expire_time < ?1 LIMIT ?2)"},
+    [MOTE_STATEMENT_INSERT_REQUEST] = {WRITER, "INSERT OR REPLACE INTO requests "
+                                               "(caller, id, user_id, digest, kid, create_time) "
+                                               "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
+    [MOTE_STATEMENT_FORGET_REQUESTS] = {WRITER, "DELETE FROM requests WHERE (caller, id) IN "
+                                                "(SELECT caller, id FROM requests WHERE create_time < ?1 LIMIT ?2)"},
     [MOTE_STATEMENT_PROBE] = {WRITER, "UPDATE counters SET value = value + 1 WHERE name = 'probes'"},
 };
 

@@ -209,6 +209,11 @@ void mote_store_find_refresh(struct mote_store_session *session, struct mote_sto
     read->done(read, end_read(session, mote_reader_find_refresh(&session->reader, read)));
 }
 
+void mote_store_find_request(struct mote_store_session *session, struct mote_store_find_request *read)
+{
+    read->done(read, end_read(session, mote_reader_find_request(&session->reader, read)));
+}
+
 void mote_store_read_feed(struct mote_store_session *session, struct mote_store_read_feed *read)
 {
     read->done(read, end_read(session, mote_feed_read(&session->reader, read)));

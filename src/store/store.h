@@ -183,6 +183,8 @@ struct mote_store_find_refresh {
 
 void mote_store_find_refresh(struct mote_store_session *session, struct mote_store_find_refresh *read);
 
+void mote_store_find_request(struct mote_store_session *session, struct mote_store_find_request *read);
+
 /* Where somebody stands in the feed of changes of users: behind the change of that number, 0 before the first. The time
  * is that change's, and tells one feed from another. It stays good when the process ends. */
 struct mote_store_feed_position {

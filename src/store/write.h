@@ -50,12 +50,14 @@ enum mote_store_taken {
     MOTE_STORE_TAKEN_EMAIL,
 };
 
-/* MOTE_EEXISTS with `taken`. id, username, email, display_name, roles, state, password_hash… come from `user`;
- * create_time, update_time, epoch (1) and version (1) are set by the store in `user`. */
+/* MOTE_ECONFLICT when the request is known, whatever it asked for; MOTE_EEXISTS with `taken`. id, username, email,
+ * display_name, roles, state, password_hash… come from `user`; create_time, update_time, epoch (1) and version (1) are
+ * set by the store in `user`. */
 struct mote_store_create_user {
     struct mote_store_write write;
     bool keep_times; /* a restore: create_time, update_time and last_login_time come from `user` too */
     bool check_only; /* tell what would be refused, write nothing */
+    struct mote_store_request *request; /* NULL, or what to know it by: borrowed, user_id is set by the store */
     struct mote_user user;
     enum mote_store_taken taken;
 };

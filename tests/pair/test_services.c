@@ -190,7 +190,7 @@ static void test_create_names_every_violation(void **state)
     request.user.roles_count = 2;
     request.user.roles[0] = request.user.roles[1] = user_v1_Role_ROLE_USER;
     snprintf(request.initial_password, sizeof request.initial_password, "%s", "short");
-    snprintf(request.request_id, sizeof request.request_id, "%s", ABSENT);
+    snprintf(request.request_id, sizeof request.request_id, "%.35s", ABSENT);
     struct services_answer *answer = services_call(&environment->fixture, CREATE, &request, environment->admin.access);
     static const char *const fields[] = {"user.username", "user.email", "user.display_name",
                                          "user.roles",    "request_id", "initial_password"};

@@ -204,6 +204,109 @@ static void test_update_validate_only(void **state)
     assert_int_equal(mote_store_commit_number(fixture->store), commit);
 }
 
+/* --- request_id ------------------------------------------------------------------------------------------------ */
+
+#define REQUEST_ID "6f1c1b52-0d0c-4c1f-9a51-3f6a5d0f2b11"
+
+static user_v1_CreateUserRequest new_request(const char *username)
+{
+    user_v1_CreateUserRequest request = new_user(username);
+    snprintf(request.request_id, sizeof request.request_id, REQUEST_ID);
+    return request;
+}
+
+/* The first answer, without a hash or an id: there is no randomness for one. */
+static void test_request_is_answered_again(void **state)
+{
+    struct environment *environment = *state;
+    struct services_fixture *fixture = &environment->fixture;
+    const char *admin = environment->admin.access;
+    user_v1_CreateUserRequest request = new_request("bob");
+    user_v1_User first = *user_of(services_call(fixture, CREATE, &request, admin));
+    services_pass(fixture, 599);
+    fixture->random_error = MOTE_ERANDOM;
+    snprintf(request.user.username, sizeof request.user.username, "BOB");
+    user_v1_User second = *user_of(services_call(fixture, CREATE, &request, admin));
+    fixture->random_error = 0;
+    assert_string_equal(second.id, first.id);
+    assert_string_equal(second.etag, first.etag);
+    assert_int_equal(second.create_time.seconds, first.create_time.seconds);
+    request.validate_only = true; /* the id is not looked at */
+    assert_true(
+        services_failed(services_call(fixture, CREATE, &request, admin), MOTE_STATUS_ALREADY_EXISTS, "USERNAME_TAKEN"));
+    request.validate_only = false;
+    services_pass(fixture, 2);
+    assert_true(
+        services_failed(services_call(fixture, CREATE, &request, admin), MOTE_STATUS_ALREADY_EXISTS, "USERNAME_TAKEN"));
+}
+
+static void test_request_of_a_user_who_is_gone(void **state)
+{
+    struct environment *environment = *state;
+    struct services_fixture *fixture = &environment->fixture;
+    const char *admin = environment->admin.access;
+    user_v1_CreateUserRequest request = new_request("bob");
+    user_v1_DeleteUserRequest removal = {.id = ""};
+    snprintf(removal.id, sizeof removal.id, "%s", user_of(services_call(fixture, CREATE, &request, admin))->id);
+    assert_int_equal(services_call(fixture, &user_v1_UserService_DeleteUser_method, &removal, admin)->status,
+                     MOTE_STATUS_OK);
+    assert_true(
+        services_failed(services_call(fixture, CREATE, &request, admin), MOTE_STATUS_NOT_FOUND, "USER_NOT_FOUND"));
+}
+
+static void test_request_with_other_content(void **state)
+{
+    struct environment *environment = *state;
+    struct services_fixture *fixture = &environment->fixture;
+    const char *admin = environment->admin.access;
+    const user_v1_CreateUserRequest first = new_request("bob");
+    user_of(services_call(fixture, CREATE, &first, admin));
+    user_v1_CreateUserRequest others[6];
+    for (size_t i = 0; i < 6; i++) {
+        others[i] = first;
+    }
+    snprintf(others[0].user.username, sizeof others[0].user.username, "carol");
+    snprintf(others[1].user.email, sizeof others[1].user.email, "bob@example.org");
+    snprintf(others[2].user.display_name, sizeof others[2].user.display_name, "Bob");
+    others[3].user.email_verified = true;
+    snprintf(others[3].user.email, sizeof others[3].user.email, "bob@example.org");
+    snprintf(others[4].initial_password, sizeof others[4].initial_password, "another fine password");
+    others[5].has_initial_password = false;
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(services_names(services_call(fixture, CREATE, &others[i], admin), "request_id"));
+    }
+    static const char *const malformed[] = {"x", "6f1c1b52-0d0c-4c1f-9a51-3f6a5d0f2b1", REQUEST_ID "0"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(others[0].request_id, sizeof others[0].request_id, "%s", malformed[i]);
+        assert_true(services_names(services_call(fixture, CREATE, &others[0], admin), "request_id"));
+    }
+}
+
+/* One creates; the others get its user, or are told that theirs was another request. */
+static void test_requests_at_once(void **state)
+{
+    struct environment *environment = *state;
+    struct services_fixture *fixture = &environment->fixture;
+    struct services_answer *answers[8];
+    size_t created[2] = {0};
+    char id[65] = "";
+    for (size_t i = 0; i < 8; i++) {
+        user_v1_CreateUserRequest request = new_request(i % 2 == 0 ? "bob" : "carol");
+        answers[i] = services_start(fixture, i + 1, CREATE, &request, environment->admin.access);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        services_wait(fixture, answers[i]);
+        if (answers[i]->status != MOTE_STATUS_OK) {
+            assert_true(services_names(answers[i], "request_id"));
+            continue;
+        }
+        created[i % 2]++;
+        assert_true(id[0] == '\0' || strcmp(id, user_of(answers[i])->id) == 0);
+        snprintf(id, sizeof id, "%s", user_of(answers[i])->id);
+    }
+    assert_true(created[0] + created[1] == 4 && (created[0] == 0 || created[1] == 0));
+}
+
 /* --- ImportUsers ----------------------------------------------------------------------------------------------- */
 
 static struct services_answer *begin_import(struct environment *environment)
@@ -329,6 +432,10 @@ int main(void)
         WITH_USERS(test_etag_of_many_at_once),
         WITH_USERS(test_create_validate_only),
         WITH_USERS(test_update_validate_only),
+        WITH_USERS(test_request_is_answered_again),
+        WITH_USERS(test_request_of_a_user_who_is_gone),
+        WITH_USERS(test_request_with_other_content),
+        WITH_USERS(test_requests_at_once),
         WITH_USERS(test_import),
         WITH_USERS(test_import_of_many),
         WITH_USERS(test_import_cancelled),

@@ -468,7 +468,7 @@ static void keys_rotate(void **state)
 static void other_purposes_do_not_sign(void **state)
 {
     const struct token token = issue(*state);
-    for (int purpose = MOTE_KEY_PAGE_TOKEN; purpose <= MOTE_KEY_CACHE_LOOKUP; purpose++) {
+    for (int purpose = MOTE_KEY_PAGE_TOKEN; purpose <= MOTE_KEY_REQUEST_DIGEST; purpose++) {
         struct token other = token;
         uint8_t mac[32];
         other.length -= 43;

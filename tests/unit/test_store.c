@@ -231,6 +231,106 @@ static void test_taken_within_a_group(void **state)
     assert_int_equal(created, 1);
 }
 
+/* --- requests --------------------------------------------------------------------------------------------------- */
+
+#define KEEP MOTE_STORE_REQUEST_KEEP_NS
+
+static struct mote_store_request request_of(uint32_t caller, uint32_t id)
+{
+    struct mote_store_request request = {.kid = "kid"};
+    fixture_id(request.caller, 'c', caller);
+    fixture_id(request.id, 'r', id);
+    memset(request.digest, (int)id, sizeof request.digest);
+    return request;
+}
+
+static int create_requested(struct fixture *fixture, uint32_t user, struct mote_store_request request, int64_t now)
+{
+    struct mote_store_create_user create = {.request = &request};
+    fixture_user(&create.user, user);
+    return fixture_write(fixture, &create.write, MOTE_STORE_CREATE_USER, now);
+}
+
+struct find_request {
+    struct mote_store_find_request read;
+    int result;
+};
+
+static void request_found(struct mote_store_find_request *read, int result)
+{
+    MOTE_CONTAINER_OF(read, struct find_request, read)->result = result;
+}
+
+/* Whom the request created; -1: it is not known. */
+static int find_request(struct fixture *fixture, uint32_t caller, uint32_t id, int64_t now)
+{
+    struct find_request find = {.read = {.now = now, .done = request_found}, .result = 1};
+    const struct mote_store_request wanted = request_of(caller, id);
+    memcpy(find.read.request.caller, wanted.caller, sizeof wanted.caller);
+    memcpy(find.read.request.id, wanted.id, sizeof wanted.id);
+    mote_store_find_request(fixture->session, &find.read);
+    if (find.result == MOTE_ENOTFOUND) {
+        return -1;
+    }
+    assert_int_equal(find.result, 0);
+    assert_memory_equal(find.read.request.digest, wanted.digest, sizeof wanted.digest);
+    assert_string_equal(find.read.request.kid, wanted.kid);
+    for (uint32_t user = 0;; user++) {
+        uint8_t user_id[16];
+        fixture_id(user_id, 'u', user);
+        if (memcmp(user_id, find.read.request.user_id, sizeof user_id) == 0) {
+            return (int)user;
+        }
+        assert_true(user < 100);
+    }
+}
+
+/* Known to its caller, for ten minutes, over a restart; and only where the user was created. */
+static void test_requests(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mote_user user;
+    assert_int_equal(find_request(fixture, 1, 1, NOW), -1);
+    assert_int_equal(create_requested(fixture, 1, request_of(1, 1), NOW), 0);
+    assert_int_equal(create_requested(fixture, 1, request_of(1, 2), NOW), MOTE_EEXISTS);
+    assert_int_equal(find_request(fixture, 1, 2, NOW), -1);
+    assert_int_equal(create_requested(fixture, 1, request_of(1, 1), NOW), MOTE_ECONFLICT); /* before the username */
+    assert_int_equal(create_requested(fixture, 2, request_of(2, 1), NOW), 0);
+    fixture_close(fixture);
+    fixture_open(fixture, fixture->url);
+    assert_int_equal(find_request(fixture, 1, 1, NOW + KEEP), 1);
+    assert_int_equal(find_request(fixture, 2, 1, NOW + KEEP), 2);
+    assert_int_equal(create_requested(fixture, 3, request_of(1, 1), NOW + KEEP), MOTE_ECONFLICT);
+    assert_int_equal(fixture_get_user(fixture, 3, &user), MOTE_ENOTFOUND);
+    assert_int_equal(find_request(fixture, 1, 1, NOW + KEEP + 1), -1);
+    assert_int_equal(create_requested(fixture, 3, request_of(1, 1), NOW + KEEP + 1), 0);
+    assert_int_equal(find_request(fixture, 1, 1, NOW + KEEP + 1), 3);
+}
+
+/* Of two with the same id in one group exactly one creates. */
+static void test_requests_within_a_group(void **state)
+{
+    enum { COUNT = 50 };
+    struct fixture *fixture = *state;
+    static struct mote_store_create_user creates[COUNT];
+    static struct mote_store_request requests[COUNT];
+    unsigned created = 0;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        memset(&creates[i], 0, sizeof creates[i]);
+        requests[i] = request_of(1, 1);
+        creates[i].request = &requests[i];
+        fixture_user(&creates[i].user, i);
+        assert_int_equal(fixture_submit(fixture, &creates[i].write, MOTE_STORE_CREATE_USER, NOW), 0);
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        fixture_wait(fixture, &creates[i].write);
+        assert_true(creates[i].write.result == 0 || creates[i].write.result == MOTE_ECONFLICT);
+        created += creates[i].write.result == 0;
+    }
+    assert_int_equal(created, 1);
+    assert_true(find_request(fixture, 1, 1, NOW) >= 0);
+}
+
 /* --- listing ---------------------------------------------------------------------------------------------------- */
 
 #define LISTED_MAX 64u
@@ -623,6 +723,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_find, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_taken_within_a_group, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_requests, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_requests_within_a_group, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_list_edges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_update_fields, set_up, tear_down),

@@ -187,6 +187,21 @@ static unsigned prune(struct mote_sqlite *sqlite, int64_t now, unsigned limit)
     return deleted;
 }
 
+/* The requests that created users are forgotten by the same upkeep. */
+static void test_requests_are_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mote_store_request request = {.id = {1}, .kid = "kid"};
+    struct mote_store_create_user create = {.request = &request};
+    fixture_user(&create.user, 1);
+    assert_int_equal(fixture_write(fixture, &create.write, MOTE_STORE_CREATE_USER, NOW), 0);
+    struct mote_sqlite sqlite = open_writer(fixture);
+    assert_int_equal(prune(&sqlite, NOW + MOTE_STORE_REQUEST_KEEP_NS, 100), 0);
+    assert_int_equal(prune(&sqlite, NOW + MOTE_STORE_REQUEST_KEEP_NS + 1, 100), 1);
+    assert_string_equal(query(sqlite.db, "SELECT count(*) || '' FROM requests"), "0");
+    mote_sqlite_close(&sqlite);
+}
+
 /* Rows of a time below the bound go, batch by batch; the newest stays whatever its age. */
 static void test_pruned_by_age(void **state)
 {
@@ -226,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lone_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_append_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_outlives_the_user, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_requests_are_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pruned_by_age, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pruned_by_number, set_up, tear_down),
     };
