@@ -87,7 +87,7 @@ static void check_message(struct run *run, const struct mote_message *message)
 static void check_memory(const struct run *run)
 {
     const size_t received = run->given > 128 ? run->given : 128;
-    fuzz_require(run->memory.peak <= 2 * received);
+    fuzz_require(run->memory.peak <= 3 * received); /* a buffer that grows has both, so that the old one is wiped */
     fuzz_require(run->memory.peak <= run->limit + 16384);
     fuzz_require(mote_deframer_buffered(&run->deframer) <= run->memory.held);
 }

@@ -24,6 +24,12 @@ GENERATED = ROOT / "build/e2e-python"
 ADMIN_PASSWORD = "correct horse battery"
 
 
+# A runner in the background may have these ignored, and programs would inherit that.
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def generate_stubs():
     """Python stubs of mote's own .proto files, made anew for each run."""
     from grpc_tools import protoc
