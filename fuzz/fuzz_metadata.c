@@ -388,8 +388,8 @@ static struct answer answer_block(const struct mote_fields *fields, bool binary_
          {200, MOTE_STATUS_INTERNAL, false, false}},
         {!binary_fine, {200, MOTE_STATUS_INTERNAL, false, false}},
         {ns == 0, {200, MOTE_STATUS_DEADLINE_EXCEEDED, false, false}},
-        {encoding.data != NULL &&
-             (!is(encoding, "identity") || (fields->repeated >> MOTE_FIELD_GRPC_ENCODING & 1) != 0),
+        {encoding.data != NULL && (!(is(encoding, "identity") || is(encoding, "gzip") || is(encoding, "deflate")) ||
+                                   (fields->repeated >> MOTE_FIELD_GRPC_ENCODING & 1) != 0),
          {200, MOTE_STATUS_UNIMPLEMENTED, false, true}},
         {!is_path(known[MOTE_FIELD_PATH], path_max), {200, MOTE_STATUS_UNIMPLEMENTED, false, false}},
     };
@@ -407,7 +407,9 @@ static void check_request(const struct mote_fields *fields, const struct mote_re
     (void)read_timeout(fields->known[MOTE_FIELD_GRPC_TIMEOUT], &ns);
     fuzz_require(request->timeout_ns == ns && ns != 0);
     fuzz_require(request->proto_subtype == subtype);
-    fuzz_require(request->encoding == MOTE_ENCODING_IDENTITY);
+    const struct mote_slice encoding = fields->known[MOTE_FIELD_GRPC_ENCODING];
+    fuzz_require(encoding.data == NULL ? request->encoding == MOTE_ENCODING_IDENTITY
+                                       : mote_slice_equals(encoding, mote_compression_name(request->encoding)));
     fuzz_require(request->path.length == request->service.length + request->method.length + 2);
     fuzz_require(mote_slice_equals(request->path, fields->known[MOTE_FIELD_PATH]));
     fuzz_require(request->service.data == request->path.data + 1);

@@ -255,6 +255,17 @@ static void run_handler(struct mote_call *call, const void *request)
     }
 }
 
+static void fail_framing(struct mote_call *call, int error)
+{
+    if (error == MOTE_ELIMIT) {
+        mote_call_abort(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "received message larger than the limit");
+    } else if (error == MOTE_EDECODE) {
+        mote_call_abort(call, MOTE_STATUS_INTERNAL, "malformed message flag");
+    } else {
+        mote_call_abort(call, mote_status_from_error(error), "the request cannot be held");
+    }
+}
+
 static void fail_decoding(struct mote_call *call, int error, const struct mote_codec_failure *failure)
 {
     if (error != MOTE_EFIELD) {
@@ -299,32 +310,50 @@ static bool decode(struct mote_call *call, struct mote_slice body)
     return true;
 }
 
+/* Makes *body what it was before it was compressed, in `plain`, to be disposed; false when the call has ended by it. */
+static __attribute__((cold)) bool decompress(struct mote_call *call, struct mote_buffer *plain, struct mote_slice *body)
+{
+    int error = MOTE_EDECODE;
+    mote_buffer_init(plain, mote_call_worker_of(call)->mem, call->entry->message_max);
+    if (call->encoding != MOTE_ENCODING_IDENTITY) {
+        error = mote_compression_decompress((enum mote_encoding)call->encoding, *body, plain);
+    }
+    if (error == 0) {
+        *body = mote_buffer_slice(plain);
+        return true;
+    }
+    if (error == MOTE_EDECODE) {
+        mote_call_abort(call, MOTE_STATUS_INTERNAL,
+                        call->encoding != MOTE_ENCODING_IDENTITY ? "the message cannot be decompressed"
+                                                                 : "a compressed message without a grpc-encoding");
+    } else {
+        fail_framing(call, error);
+    }
+    mote_buffer_dispose(plain);
+    return false;
+}
+
 /* The caller holds a reference. */
 static void take_message(struct mote_call *call, const struct mote_message *message)
 {
-    if (message->compressed) {
-        mote_call_abort(call, MOTE_STATUS_INTERNAL, "a compressed message without a grpc-encoding");
-        return;
-    }
+    struct mote_slice body = message->body;
+    struct mote_buffer plain;
     if (call->entry->single_request && call->request_messages != 0) {
         mote_call_abort(call, MOTE_STATUS_UNIMPLEMENTED, "more than one request message");
         return;
     }
-    call->request_messages++;
-    call->request_bytes += message->body.length;
-    if (decode(call, message->body) && !call->entry->single_request) {
-        run_handler(call, call->request);
+    call->compressed = message->compressed;
+    if (message->compressed && !decompress(call, &plain, &body)) {
+        return;
     }
-}
-
-static void fail_framing(struct mote_call *call, int error)
-{
-    if (error == MOTE_ELIMIT) {
-        mote_call_abort(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "received message larger than the limit");
-    } else if (error == MOTE_EDECODE) {
-        mote_call_abort(call, MOTE_STATUS_INTERNAL, "malformed message flag");
-    } else {
-        mote_call_abort(call, mote_status_from_error(error), "the request cannot be held");
+    call->request_messages++;
+    call->request_bytes += body.length;
+    const bool good = decode(call, body);
+    if (message->compressed) {
+        mote_buffer_dispose(&plain);
+    }
+    if (good && !call->entry->single_request) {
+        run_handler(call, call->request);
     }
 }
 
@@ -552,6 +581,11 @@ void mote_call_on_cancel(struct mote_call *call, void (*ended)(struct mote_call 
 void mote_call_set_endless(struct mote_call *call)
 {
     call->endless = true;
+}
+
+bool mote_call_was_compressed(const struct mote_call *call)
+{
+    return call->compressed;
 }
 
 bool mote_call_is_over(const struct mote_call *call)

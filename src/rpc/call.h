@@ -58,6 +58,14 @@ struct mote_failure {
 /* Ends the call with this status and its details: exactly one ErrorInfo. Borrowed until it returns. */
 void mote_call_fail_details(struct mote_call *call, const struct mote_failure *failure);
 
+/* --- compression ----------------------------------------------------------------------------------------------- */
+
+/* Whether the messages sent from now on are compressed: gzip or deflate, what the client can read. Off at first. True
+ * when they will be: not for a client that reads neither, nor when the headers went out before anybody had asked. */
+bool mote_call_compress(struct mote_call *call, bool on);
+/* Whether the message that the handler was given came compressed. */
+bool mote_call_was_compressed(const struct mote_call *call);
+
 /* --- metadata -------------------------------------------------------------------------------------------------- */
 
 /* Adds a field to the initial metadata (before it is sent) or the trailers (before the end). `-bin` values are given

@@ -18,7 +18,7 @@
 
 #define PLAIN_HEADERS 2u
 /* Content of a block of ours: the headers, grpc-status and its companions, and what the handler added. */
-#define BLOCK_MAX        (8u + MOTE_CALL_METADATA_MAX)
+#define BLOCK_MAX        (10u + MOTE_CALL_METADATA_MAX)
 #define DETAILS_TEXT_MAX ((MOTE_DETAILS_MAX + 2) / 3 * 4)
 
 static const struct mote_field plain_headers[PLAIN_HEADERS] = {
@@ -58,30 +58,68 @@ static const struct mote_field *headers_of(const struct mote_call *call)
 
 /* --- submitting ------------------------------------------------------------------------------------------------ */
 
+/* What was chosen, and what the client, who told what it can read, may send. */
+static __attribute__((cold)) void block_add_encodings(struct block *block, const struct mote_call *call)
+{
+    static const struct mote_slice encoding = MOTE_SLICE_LITERAL("grpc-encoding");
+    static const struct mote_slice accepted = MOTE_SLICE_LITERAL("grpc-accept-encoding");
+    if (call->answer_encoding != MOTE_ENCODING_IDENTITY) {
+        block_add(block, (struct mote_field){
+                             .name = encoding,
+                             .value = mote_compression_name((enum mote_encoding)call->answer_encoding),
+                             .flags = MOTE_FIELD_STATIC,
+                         });
+    }
+    block_add(block,
+              (struct mote_field){.name = accepted, .value = mote_compression_names(), .flags = MOTE_FIELD_STATIC});
+}
+
 /* The header block with the initial metadata, if it is not out yet. */
 static int submit_headers(struct mote_call *call)
 {
     if (call->state == MOTE_CALL_RESPONDING) {
         return 0;
     }
-    if (call->headers.count == 0) {
+    if (call->headers.count == 0 && !call->tells_encodings) {
         return mote_h2_respond(call->stream, headers_of(call), PLAIN_HEADERS, false);
     }
     struct block block = {.count = 0};
     block_add(&block, headers_of(call)[0]);
     block_add(&block, headers_of(call)[1]);
+    if (call->tells_encodings) {
+        block_add_encodings(&block, call);
+    }
     block_add_metadata(&block, &call->headers);
     return mote_h2_respond(call->stream, block.fields, block.count, false);
 }
 
+/* Puts *body, compressed, into `compressed`, to be disposed. */
+static __attribute__((cold)) int compress(struct mote_call *call, struct mote_buffer *compressed,
+                                          struct mote_slice *body)
+{
+    mote_buffer_init(compressed, mote_call_worker_of(call)->mem, 0);
+    const int error = mote_compression_compress((enum mote_encoding)call->answer_encoding, *body, compressed);
+    *body = mote_buffer_slice(compressed);
+    return error;
+}
+
 static int submit_message(struct mote_call *call, struct mote_slice body)
 {
+    const size_t length = body.length;
+    const bool compresses = call->compresses;
     uint8_t prefix[MOTE_MESSAGE_PREFIX];
-    mote_message_prefix(prefix, false, (uint32_t)body.length);
-    const int error = mote_h2_write(call->stream, mote_slice(prefix, sizeof prefix), body);
+    struct mote_buffer compressed;
+    int error = compresses ? compress(call, &compressed, &body) : 0;
+    if (error == 0) {
+        mote_message_prefix(prefix, compresses, (uint32_t)body.length);
+        error = mote_h2_write(call->stream, mote_slice(prefix, sizeof prefix), body);
+    }
+    if (compresses) {
+        mote_buffer_dispose(&compressed);
+    }
     if (error == 0) {
         call->response_messages++;
-        call->response_bytes += body.length;
+        call->response_bytes += length;
     }
     return error;
 }
@@ -111,8 +149,8 @@ static void block_add_headers(struct block *block, const struct mote_call *call,
     }
     if (refusal != NULL && refusal->accept_encoding) {
         static const struct mote_slice name = MOTE_SLICE_LITERAL("grpc-accept-encoding");
-        block_add(block, (struct mote_field){
-                             .name = name, .value = mote_request_accept_encoding(), .flags = MOTE_FIELD_STATIC});
+        block_add(block,
+                  (struct mote_field){.name = name, .value = mote_compression_names(), .flags = MOTE_FIELD_STATIC});
     }
 }
 
@@ -349,6 +387,20 @@ void mote_call_reply(struct mote_call *call, const void *response)
         conclude(call, error, MOTE_STATUS_OK);
     }
     forget_encoded(worker, &large, encoding_error, body);
+}
+
+bool mote_call_compress(struct mote_call *call, bool on)
+{
+    if (on && call->answer_encoding == MOTE_ENCODING_IDENTITY && call->state < MOTE_CALL_RESPONDING) {
+        /* What the client sends it can read. */
+        call->answer_encoding =
+            call->encoding != MOTE_ENCODING_IDENTITY
+                ? call->encoding
+                : (uint8_t)mote_compression_choose(call->fields->known[MOTE_FIELD_GRPC_ACCEPT_ENCODING]);
+        call->tells_encodings |= call->answer_encoding != MOTE_ENCODING_IDENTITY;
+    }
+    call->compresses = on && call->answer_encoding != MOTE_ENCODING_IDENTITY;
+    return call->compresses;
 }
 
 void mote_call_fail(struct mote_call *call, enum mote_status status, const char *format, ...)

@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "base/timer_wheel.h"
 #include "rpc/method.h"
+#include "wire/compression.h"
 #include "wire/fields.h"
 #include "wire/limits.h"
 #include "wire/status.h"
@@ -69,6 +70,7 @@ struct mote_client_call_options {
     uint64_t timeout_ns; /* relative; MOTE_REQUEST_NO_TIMEOUT (UINT64_MAX): none. Sent as grpc-timeout and kept here */
     const struct mote_field *metadata; /* copied; `-bin` values already encoded */
     size_t metadata_count;
+    enum mote_encoding encoding; /* of the messages sent, all of them unless mote_client_call_compress says otherwise */
 };
 
 /* Starts a call. MOTE_EAGAIN at the stream limit, MOTE_ECLOSED after GOAWAY. */
@@ -76,6 +78,10 @@ MOTE_MUST_CHECK int mote_client_call_start(struct mote_client_call **out, struct
                                            const struct mote_client_call_options *options, uint64_t now_ns);
 MOTE_MUST_CHECK int mote_client_call_send(struct mote_client_call *call, const void *request);
 MOTE_MUST_CHECK int mote_client_call_half_close(struct mote_client_call *call);
+/* Whether the messages sent from now on are compressed. Only where options.encoding is something. */
+void mote_client_call_compress(struct mote_client_call *call, bool on);
+/* Whether the last response message came compressed. */
+bool mote_client_call_was_compressed(const struct mote_client_call *call);
 /* RST_STREAM CANCEL; `ended` is called with CANCELLED before it returns. */
 void mote_client_call_cancel(struct mote_client_call *call);
 void *mote_client_call_user(const struct mote_client_call *call);

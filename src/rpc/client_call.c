@@ -122,28 +122,62 @@ static void take_headers(struct mote_client_call *call, const struct mote_fields
         give_up(call, MOTE_STATUS_UNKNOWN, "the response is not gRPC");
     } else if (end_stream) {
         end_text(call, MOTE_STATUS_INTERNAL, "the response has no status");
-    } else if (call->callbacks->headers != NULL) {
-        call->callbacks->headers(call, fields);
+    } else {
+        const struct mote_slice encoding = fields->known[MOTE_FIELD_GRPC_ENCODING];
+        if (mote_slice_is_present(encoding)) {
+            call->their_encoding = (uint8_t)mote_compression_find(encoding);
+        }
+        if (call->callbacks->headers != NULL) {
+            call->callbacks->headers(call, fields);
+        }
     }
 }
 
-static void take_message(struct mote_client_call *call, const struct mote_message *message)
+static void take_body(struct mote_client_call *call, struct mote_slice body)
 {
-    if (message->compressed) {
-        give_up(call, MOTE_STATUS_INTERNAL, "a compressed message without a grpc-encoding");
-        return;
-    }
     call->messages++;
     if (has_single_response(call) && call->messages > 1) {
         give_up(call, MOTE_STATUS_UNIMPLEMENTED, "more than one response message");
         return;
     }
-    if (mote_codec_decode(call->method->response, message->body, call->response, NULL) != 0) {
+    if (mote_codec_decode(call->method->response, body, call->response, NULL) != 0) {
         give_up(call, MOTE_STATUS_INTERNAL, "the response cannot be decoded");
         return;
     }
     if (call->callbacks->message != NULL) {
         call->callbacks->message(call, call->response);
+    }
+}
+
+static void take_compressed(struct mote_client_call *call, struct mote_slice compressed)
+{
+    if (call->their_encoding == MOTE_ENCODING_IDENTITY || call->their_encoding == MOTE_ENCODING_COUNT) {
+        give_up(call, MOTE_STATUS_INTERNAL,
+                call->their_encoding == MOTE_ENCODING_IDENTITY ? "a compressed message without a grpc-encoding"
+                                                               : "a message with an unknown grpc-encoding");
+        return;
+    }
+    struct mote_buffer plain;
+    mote_buffer_init(&plain, call->connection->client->mem, call->deframer.limit);
+    const int error = mote_compression_decompress((enum mote_encoding)call->their_encoding, compressed, &plain);
+    if (error == 0) {
+        take_body(call, mote_buffer_slice(&plain));
+    } else if (error == MOTE_ELIMIT) {
+        give_up(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "received message larger than the limit");
+    } else {
+        give_up(call, error == MOTE_EDECODE ? MOTE_STATUS_INTERNAL : mote_status_from_error(error),
+                "the message cannot be decompressed");
+    }
+    mote_buffer_dispose(&plain);
+}
+
+static void take_message(struct mote_client_call *call, const struct mote_message *message)
+{
+    call->compressed = message->compressed;
+    if (message->compressed) {
+        take_compressed(call, message->body);
+    } else {
+        take_body(call, message->body);
     }
 }
 
@@ -236,6 +270,8 @@ static int submit_request(struct mote_client_call *call, const struct mote_clien
     static const struct mote_field user_agent = STATIC_FIELD("user-agent", USER_AGENT);
     static const struct mote_slice path_name = MOTE_SLICE_LITERAL(":path");
     static const struct mote_slice authority_name = MOTE_SLICE_LITERAL(":authority");
+    static const struct mote_slice accept_name = MOTE_SLICE_LITERAL("grpc-accept-encoding");
+    static const struct mote_slice encoding_name = MOTE_SLICE_LITERAL("grpc-encoding");
     static const struct mote_slice timeout_name = MOTE_SLICE_LITERAL("grpc-timeout");
     struct mote_client_connection *connection = call->connection;
     struct mote_field fields[MOTE_CLIENT_FIELDS + MOTE_CLIENT_METADATA_MAX];
@@ -248,6 +284,11 @@ static int submit_request(struct mote_client_call *call, const struct mote_clien
     fields[count++] = te;
     fields[count++] = content_type;
     fields[count++] = user_agent;
+    fields[count++] = (struct mote_field){accept_name, mote_compression_names(), MOTE_FIELD_STATIC};
+    if (options->encoding != MOTE_ENCODING_IDENTITY) {
+        fields[count++] =
+            (struct mote_field){encoding_name, mote_compression_name(options->encoding), MOTE_FIELD_STATIC};
+    }
     if (options->timeout_ns != UINT64_MAX) {
         const size_t length = mote_timeout_format(timeout, options->timeout_ns);
         fields[count++] = (struct mote_field){timeout_name, mote_slice(timeout, length), 0};
@@ -279,6 +320,8 @@ int mote_client_call_start(struct mote_client_call **out, struct mote_client_con
         .callbacks = options->callbacks,
         .user = options->user,
         .response = call + 1,
+        .encoding = (uint8_t)options->encoding,
+        .compresses = options->encoding != MOTE_ENCODING_IDENTITY,
     };
     const uint64_t limit = client->limits->message_receive_max;
     mote_deframer_init(&call->deframer, client->mem, limit < UINT32_MAX ? (size_t)limit : UINT32_MAX);
@@ -297,6 +340,35 @@ int mote_client_call_start(struct mote_client_call **out, struct mote_client_con
     return 0;
 }
 
+static int write_message(struct mote_client_call *call, bool compressed, struct mote_slice body)
+{
+    uint8_t prefix[MOTE_MESSAGE_PREFIX];
+    mote_message_prefix(prefix, compressed, (uint32_t)body.length);
+    return mote_h2_write(call->stream, mote_slice(prefix, sizeof prefix), body);
+}
+
+static int write_compressed(struct mote_client_call *call, struct mote_slice body)
+{
+    struct mote_buffer compressed;
+    mote_buffer_init(&compressed, call->connection->client->mem, 0);
+    int error = mote_compression_compress((enum mote_encoding)call->encoding, body, &compressed);
+    if (error == 0) {
+        error = write_message(call, true, mote_buffer_slice(&compressed));
+    }
+    mote_buffer_dispose(&compressed);
+    return error;
+}
+
+void mote_client_call_compress(struct mote_client_call *call, bool on)
+{
+    call->compresses = on && call->encoding != MOTE_ENCODING_IDENTITY;
+}
+
+bool mote_client_call_was_compressed(const struct mote_client_call *call)
+{
+    return call->compressed;
+}
+
 int mote_client_call_send(struct mote_client_call *call, const void *request)
 {
     struct mote_client *client = call->connection->client;
@@ -313,9 +385,7 @@ int mote_client_call_send(struct mote_client_call *call, const void *request)
         body = mote_buffer_slice(&large);
     }
     if (error == 0) {
-        uint8_t prefix[MOTE_MESSAGE_PREFIX];
-        mote_message_prefix(prefix, false, (uint32_t)body.length);
-        error = mote_h2_write(call->stream, mote_slice(prefix, sizeof prefix), body);
+        error = call->compresses ? write_compressed(call, body) : write_message(call, false, body);
     }
     mote_buffer_dispose(&large);
     mote_mem_wipe(client->scratch, sizeof client->scratch);

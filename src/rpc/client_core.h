@@ -13,9 +13,9 @@
 
 #define MOTE_CLIENT_SCRATCH 8192u
 /* Fields of a request besides the metadata. */
-#define MOTE_CLIENT_FIELDS 8u
+#define MOTE_CLIENT_FIELDS 10u
 /* Metadata fields of a call: with the others they fit into a default server's limit. */
-#define MOTE_CLIENT_METADATA_MAX 56u
+#define MOTE_CLIENT_METADATA_MAX 54u
 
 struct mote_client {
     const struct mote_limits *limits;
@@ -51,7 +51,11 @@ struct mote_client_call {
     unsigned busy;
     bool half_closed;
     bool ended;
-    void *response; /* of the method's type, in the call's block */
+    bool compresses;        /* messages from now on */
+    bool compressed;        /* the message last received was */
+    uint8_t encoding;       /* of enum mote_encoding: of our messages, … */
+    uint8_t their_encoding; /* … and of the server's; MOTE_ENCODING_COUNT: one we do not know */
+    void *response;         /* of the method's type, in the call's block */
 };
 
 /* client.c: tells the owner unless someone who takes the output is further up; ends a connection that waited for its

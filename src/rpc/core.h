@@ -2,7 +2,6 @@
 /*
  * What the parts of the server share: the structs behind rpc/server.h and rpc/call.h, and the calls between the files.
  * Not public; nothing outside src/rpc includes it.
- *
  * Who owns what: a server its registry; a worker its counters; a connection its h2 and its calls; a call its arena. A
  * call lives until its last reference is dropped, which may be after its stream and its connection: the connection's
  * memory (its peer's address) lives as long as any of its calls.
@@ -181,6 +180,8 @@ struct mote_call {
     bool endless; /* a watch: does not hold up a drain */
     bool proto_subtype;
     bool has_identity;
+    bool compressed, compresses, tells_encodings; /* what the handler has; answers from now on; the headers */
+    uint8_t encoding, answer_encoding;            /* of enum mote_encoding */
     uint64_t started_ns;
     uint64_t deadline_ns;
     uint64_t progress_ns;    /* when the last request bytes came */

@@ -174,6 +174,8 @@ static void on_headers(struct mote_server_connection *connection, const struct m
     }
     call->half_closed = event->end_stream;
     call->proto_subtype = stands && request.proto_subtype;
+    call->encoding = stands ? (uint8_t)request.encoding : MOTE_ENCODING_IDENTITY;
+    call->tells_encodings = mote_slice_is_present(fields->known[MOTE_FIELD_GRPC_ACCEPT_ENCODING]);
     mote_call_ref(call);
     run_stage(call, MOTE_STAGE_METRICS);
     run_stage(call, MOTE_STAGE_TRACE);

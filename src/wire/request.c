@@ -12,20 +12,6 @@
 #define CONTENT_TYPE  "application/grpc"
 #define SUBTYPE_PROTO "proto"
 
-static const struct mote_slice encodings[MOTE_ENCODING_COUNT] = {
-#define X(constant, name) [constant] = MOTE_SLICE_LITERAL(name),
-    MOTE_ENCODING_MAP(X)
-#undef X
-};
-
-struct mote_slice mote_request_accept_encoding(void)
-{
-#define X(constant, name) "," name
-    static const char names[] = MOTE_ENCODING_MAP(X);
-#undef X
-    return mote_slice(names + 1, sizeof(names) - 2);
-}
-
 static bool refuse(struct mote_refusal *refusal, enum mote_status status, const char *message)
 {
     *refusal = (struct mote_refusal){
@@ -111,11 +97,9 @@ static bool read_encoding(const struct mote_fields *fields, struct mote_request 
         return true;
     }
     if (!is_repeated(fields, MOTE_FIELD_GRPC_ENCODING)) {
-        for (size_t i = 0; i < MOTE_ENCODING_COUNT; i++) {
-            if (mote_slice_equals(name, encodings[i])) {
-                out->encoding = (enum mote_encoding)i;
-                return true;
-            }
+        out->encoding = mote_compression_find(name);
+        if (out->encoding != MOTE_ENCODING_COUNT) {
+            return true;
         }
     }
     (void)refuse(refusal, MOTE_STATUS_UNIMPLEMENTED, "unsupported grpc-encoding");

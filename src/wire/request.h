@@ -10,21 +10,12 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "wire/compression.h"
 #include "wire/fields.h"
 #include "wire/limits.h"
 #include "wire/status.h"
 
 #define MOTE_REQUEST_NO_TIMEOUT UINT64_MAX
-
-/* What the messages of a call may be compressed with: X(constant, "name in grpc-encoding"). */
-#define MOTE_ENCODING_MAP(X) X(MOTE_ENCODING_IDENTITY, "identity")
-
-enum mote_encoding {
-#define X(constant, name) constant,
-    MOTE_ENCODING_MAP(X)
-#undef X
-        MOTE_ENCODING_COUNT,
-};
 
 struct mote_request {
     struct mote_slice path;      /* "/package.Service/Method" */
@@ -50,8 +41,5 @@ struct mote_refusal {
  */
 bool mote_request_parse(const struct mote_fields *fields, const struct mote_limits *limits, struct mote_request *out,
                         struct mote_refusal *refusal);
-
-/* The value of grpc-accept-encoding: every encoding supported, joined with commas. Static. */
-struct mote_slice mote_request_accept_encoding(void);
 
 #endif

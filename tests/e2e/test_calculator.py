@@ -146,3 +146,21 @@ def test_streams_of_many_connections_at_once(calculator):
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert all(pool.map(one, range(64)))
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_compression(calculator, compression):
+    """Both ways, all kinds; the channel's own filter checks flag and encoding of what it gets."""
+    with calculator.channel() as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        numbers = [calculator_pb2.SumRequest(number=number) for number in range(1000)]
+        assert stub.Add(calculator_pb2.AddRequest(a=40, b=2), compression=compression, timeout=5).sum == 42
+        assert stub.Sum(iter(numbers), compression=compression, timeout=30).sum == sum(range(1000))
+        request = calculator_pb2.CountRequest(**{"from": 1, "to": 50, "padding": 60000})
+        call = stub.Count(request, compression=compression, timeout=30)
+        assert [answer.number for answer in call] == list(range(1, 51))
+        name = {grpc.Compression.Gzip: "gzip", grpc.Compression.Deflate: "deflate"}[compression]
+        assert dict(call.initial_metadata()).get("grpc-encoding", name) == name
+        totals = stub.RunningTotal((calculator_pb2.RunningTotalRequest(number=1) for _ in range(100)), compression=compression,
+                                   timeout=30)
+        assert [answer.total for answer in totals] == list(range(1, 101))

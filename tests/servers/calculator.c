@@ -20,6 +20,12 @@ static void fail_overflow(struct mote_call *call)
     mote_call_fail(call, MOTE_STATUS_OUT_OF_RANGE, "the sum does not fit into 64 bits");
 }
 
+/* Compressed messages are answered with compressed ones. */
+static void answer_alike(struct mote_call *call)
+{
+    (void)mote_call_compress(call, mote_call_was_compressed(call));
+}
+
 /* The state of a call, made at the first use. NULL: the call has been failed. */
 static void *state_of(struct mote_call *call, size_t size)
 {
@@ -112,6 +118,7 @@ void calculator_v1_calculator_count(struct mote_call *call, const calculator_v1_
     if (count == NULL) {
         return;
     }
+    answer_alike(call);
     *count = (struct count){.next = request->from, .to = request->to, .padding = request->padding, .held = true};
     mote_call_ref(call);
     mote_call_on_cancel(call, end_count);
@@ -131,6 +138,7 @@ void calculator_v1_calculator_sum(struct mote_call *call, const calculator_v1_Su
         mote_call_reply(call, sum);
         return;
     }
+    answer_alike(call);
     if (__builtin_add_overflow(sum->sum, request->number, &sum->sum)) {
         fail_overflow(call);
         return;
@@ -155,6 +163,7 @@ void calculator_v1_calculator_running_total(struct mote_call *call, const calcul
         fail_overflow(call);
         return;
     }
+    answer_alike(call);
     if (mote_call_send(call, total) != 0) {
         if (!mote_call_is_over(call)) {
             fail_out_of_memory(call);

@@ -118,7 +118,7 @@ static const struct refusal_case refusal_cases[] = {
     {ADD, "grpc-timeout: 0n", "200 content-type=application/grpc grpc-status=4 grpc-message=deadline exceeded\n",
      "Add"},
     {ADD, "grpc-encoding: snappy",
-     "200 content-type=application/grpc grpc-accept-encoding=identity grpc-status=12 "
+     "200 content-type=application/grpc grpc-accept-encoding=identity,deflate,gzip grpc-status=12 "
      "grpc-message=unsupported grpc-encoding\n",
      "Add"},
     {"/", NULL, "200 content-type=application/grpc grpc-status=12 grpc-message=malformed method name\n", "other"},
