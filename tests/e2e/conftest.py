@@ -188,11 +188,22 @@ def calculator():
 
 
 @pytest.fixture(scope="session")
-def grpcurl():
+def go_tool():
+    """go_tool(name) is the path of a program of tests/run's GO_TOOLS."""
     if os.environ.get("MOTE_NO_TOOLS"):
         pytest.skip(os.environ["MOTE_NO_TOOLS"])
-    path = TOOLS / "grpcurl"
-    assert path.exists(), f"{path} is missing: tests/run builds it"
+
+    def path(name):
+        tool = TOOLS / name
+        assert tool.exists(), f"{tool} is missing: tests/run builds it"
+        return tool
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def grpcurl(go_tool):
+    path = go_tool("grpcurl")
 
     def call(*arguments, check=True, timeout=30, input=None):
         result = subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
