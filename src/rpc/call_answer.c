@@ -21,13 +21,16 @@
 #define BLOCK_MAX        (10u + MOTE_CALL_METADATA_MAX)
 #define DETAILS_TEXT_MAX ((MOTE_DETAILS_MAX + 2) / 3 * 4)
 
-static const struct mote_field plain_headers[PLAIN_HEADERS] = {
+/* The last is for clients that told what they can read. */
+static const struct mote_field plain_headers[PLAIN_HEADERS + 1] = {
     MOTE_STATIC_FIELD(":status", "200"),
     MOTE_STATIC_FIELD("content-type", "application/grpc"),
+    MOTE_STATIC_FIELD("grpc-accept-encoding", MOTE_ENCODING_NAMES),
 };
-static const struct mote_field proto_headers[PLAIN_HEADERS] = {
+static const struct mote_field proto_headers[PLAIN_HEADERS + 1] = {
     MOTE_STATIC_FIELD(":status", "200"),
     MOTE_STATIC_FIELD("content-type", "application/grpc+proto"),
+    MOTE_STATIC_FIELD("grpc-accept-encoding", MOTE_ENCODING_NAMES),
 };
 static const struct mote_field ok_trailers[] = {MOTE_STATIC_FIELD("grpc-status", "0")};
 static const struct mote_field status_405 = MOTE_STATIC_FIELD(":status", "405");
@@ -58,36 +61,24 @@ static const struct mote_field *headers_of(const struct mote_call *call)
 
 /* --- submitting ------------------------------------------------------------------------------------------------ */
 
-/* What was chosen, and what the client, who told what it can read, may send. */
-static __attribute__((cold)) void block_add_encodings(struct block *block, const struct mote_call *call)
-{
-    static const struct mote_slice encoding = MOTE_SLICE_LITERAL("grpc-encoding");
-    static const struct mote_slice accepted = MOTE_SLICE_LITERAL("grpc-accept-encoding");
-    if (call->answer_encoding != MOTE_ENCODING_IDENTITY) {
-        block_add(block, (struct mote_field){
-                             .name = encoding,
-                             .value = mote_compression_name((enum mote_encoding)call->answer_encoding),
-                             .flags = MOTE_FIELD_STATIC,
-                         });
-    }
-    block_add(block,
-              (struct mote_field){.name = accepted, .value = mote_compression_names(), .flags = MOTE_FIELD_STATIC});
-}
-
 /* The header block with the initial metadata, if it is not out yet. */
 static int submit_headers(struct mote_call *call)
 {
     if (call->state == MOTE_CALL_RESPONDING) {
         return 0;
     }
-    if (call->headers.count == 0 && !call->tells_encodings) {
-        return mote_h2_respond(call->stream, headers_of(call), PLAIN_HEADERS, false);
+    const size_t count = PLAIN_HEADERS + call->tells_encodings;
+    if (call->headers.count == 0 && call->answer_encoding == MOTE_ENCODING_IDENTITY) {
+        return mote_h2_respond(call->stream, headers_of(call), count, false);
     }
     struct block block = {.count = 0};
-    block_add(&block, headers_of(call)[0]);
-    block_add(&block, headers_of(call)[1]);
-    if (call->tells_encodings) {
-        block_add_encodings(&block, call);
+    for (size_t i = 0; i < count; i++) {
+        block_add(&block, headers_of(call)[i]);
+    }
+    if (call->answer_encoding != MOTE_ENCODING_IDENTITY) {
+        static const struct mote_slice name = MOTE_SLICE_LITERAL("grpc-encoding");
+        const struct mote_slice value = mote_compression_name((enum mote_encoding)call->answer_encoding);
+        block_add(&block, (struct mote_field){.name = name, .value = value, .flags = MOTE_FIELD_STATIC});
     }
     block_add_metadata(&block, &call->headers);
     return mote_h2_respond(call->stream, block.fields, block.count, false);
@@ -148,9 +139,7 @@ static void block_add_headers(struct block *block, const struct mote_call *call,
         block_add(block, headers_of(call)[1]);
     }
     if (refusal != NULL && refusal->accept_encoding) {
-        static const struct mote_slice name = MOTE_SLICE_LITERAL("grpc-accept-encoding");
-        block_add(block,
-                  (struct mote_field){.name = name, .value = mote_compression_names(), .flags = MOTE_FIELD_STATIC});
+        block_add(block, headers_of(call)[PLAIN_HEADERS]);
     }
 }
 

@@ -270,7 +270,7 @@ static int submit_request(struct mote_client_call *call, const struct mote_clien
     static const struct mote_field user_agent = STATIC_FIELD("user-agent", USER_AGENT);
     static const struct mote_slice path_name = MOTE_SLICE_LITERAL(":path");
     static const struct mote_slice authority_name = MOTE_SLICE_LITERAL(":authority");
-    static const struct mote_slice accept_name = MOTE_SLICE_LITERAL("grpc-accept-encoding");
+    static const struct mote_field accepted = STATIC_FIELD("grpc-accept-encoding", MOTE_ENCODING_NAMES);
     static const struct mote_slice encoding_name = MOTE_SLICE_LITERAL("grpc-encoding");
     static const struct mote_slice timeout_name = MOTE_SLICE_LITERAL("grpc-timeout");
     struct mote_client_connection *connection = call->connection;
@@ -284,7 +284,7 @@ static int submit_request(struct mote_client_call *call, const struct mote_clien
     fields[count++] = te;
     fields[count++] = content_type;
     fields[count++] = user_agent;
-    fields[count++] = (struct mote_field){accept_name, mote_compression_names(), MOTE_FIELD_STATIC};
+    fields[count++] = accepted;
     if (options->encoding != MOTE_ENCODING_IDENTITY) {
         fields[count++] =
             (struct mote_field){encoding_name, mote_compression_name(options->encoding), MOTE_FIELD_STATIC};

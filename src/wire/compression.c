@@ -36,14 +36,6 @@ struct mote_slice mote_compression_name(enum mote_encoding encoding)
     return names[encoding];
 }
 
-struct mote_slice mote_compression_names(void)
-{
-#define X(constant, name) "," name
-    static const char all[] = MOTE_ENCODING_MAP(X);
-#undef X
-    return mote_slice(all + 1, sizeof(all) - 2);
-}
-
 enum mote_encoding mote_compression_choose(struct mote_slice accepted)
 {
     enum mote_encoding best = MOTE_ENCODING_IDENTITY;

@@ -13,11 +13,13 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-/* What the messages of a call may be compressed with: X(constant, "name in grpc-encoding"). */
+/* What the messages of a call may be compressed with: X(constant, "name in grpc-encoding"), the worst first. */
 #define MOTE_ENCODING_MAP(X)                                                                                           \
     X(MOTE_ENCODING_IDENTITY, "identity")                                                                              \
     X(MOTE_ENCODING_DEFLATE, "deflate")                                                                                \
     X(MOTE_ENCODING_GZIP, "gzip")
+/* The value of grpc-accept-encoding: all of them. */
+#define MOTE_ENCODING_NAMES "identity,deflate,gzip"
 
 enum mote_encoding {
 #define X(constant, name) constant,
@@ -30,8 +32,6 @@ enum mote_encoding {
 enum mote_encoding mote_compression_find(struct mote_slice name);
 /* Static. */
 struct mote_slice mote_compression_name(enum mote_encoding encoding);
-/* The value of grpc-accept-encoding: every encoding supported, joined with commas. Static. */
-struct mote_slice mote_compression_names(void);
 /* What to answer with for a peer whose grpc-accept-encoding this is (may be absent): the best that both know, identity
  * where that is all. */
 enum mote_encoding mote_compression_choose(struct mote_slice accepted);
