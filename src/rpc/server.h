@@ -25,6 +25,7 @@
 #include "rpc/method.h"
 #include "wire/limits.h"
 
+struct mote_event; /* wire/h2.h */
 struct mote_server;
 struct mote_server_worker;
 struct mote_server_connection;
@@ -59,11 +60,20 @@ enum mote_stage {
     MOTE_STAGE_COUNT,
 };
 
+/* Takes the streams whose requests are no gRPC, which would get 415: every event of theirs, HEADERS first, CLOSED last.
+ * It answers with the functions of wire/h2.h, and gives DATA's credit back; a stream's `user` is its own. Worker's
+ * thread. */
+struct mote_http_handler {
+    void *context;
+    void (*on_event)(void *context, const struct mote_event *event);
+};
+
 struct mote_server_options {
     const struct mote_limits *limits;     /* borrowed until free */
     const struct mote_access_row *access; /* NULL: everything registered is public */
     size_t access_count;
     struct mote_interceptor stages[MOTE_STAGE_COUNT];
+    struct mote_http_handler http; /* without on_event there is none */
     struct mote_log *log;
     size_t worker_count; /* process-wide limits are divided among them */
 };

@@ -156,6 +156,13 @@ static const struct mote_method_entry *find_refused(const struct mote_server *se
     return mote_server_find(server, path);
 }
 
+/* The way in of what is no gRPC. */
+static void give_to_http(const struct mote_server_worker *worker, const struct mote_event *event)
+{
+    const struct mote_http_handler *handler = &worker->server->options.http;
+    handler->on_event(handler->context, event);
+}
+
 static void on_headers(struct mote_server_connection *connection, const struct mote_event *event)
 {
     struct mote_server_worker *worker = connection->worker;
@@ -163,6 +170,11 @@ static void on_headers(struct mote_server_connection *connection, const struct m
     struct mote_request request;
     struct mote_refusal refusal;
     const bool stands = mote_request_parse(fields, worker->limits, &request, &refusal);
+    if (!stands && refusal.http_status == 415 && worker->server->options.http.on_event != NULL) {
+        event->stream->is_http = true;
+        give_to_http(worker, event);
+        return;
+    }
     const struct mote_method_entry *entry =
         stands ? mote_server_find(worker->server, request.path) : find_refused(worker->server, fields);
     struct mote_call *call =
@@ -210,6 +222,11 @@ static void second_goaway(struct mote_server_connection *connection);
 
 static void on_event(struct mote_server_connection *connection, const struct mote_event *event)
 {
+    if (event->stream != NULL && event->stream->is_http) {
+        connection->active_ns = connection->worker->now_ns;
+        give_to_http(connection->worker, event);
+        return;
+    }
     struct mote_call *call = event->stream != NULL ? event->stream->user : NULL;
     switch (event->type) {
     case MOTE_EVENT_HEADERS:

@@ -45,6 +45,7 @@ enum mote_role {
  */
 struct mote_stream {
     int32_t id;
+    bool is_http; /* the upper layer's too: whose stream it is */
     void *user;
     struct mote_h2 *h2;
 };

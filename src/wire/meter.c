@@ -369,7 +369,12 @@ static struct mote_meter_verdict on_frame(struct mote_meter *meter, const struct
             return fine;
         }
         break;
-    default: /* PRIORITY, extensions, unknown types: nghttp2 is told to ignore them */
+    case FRAME_PRIORITY:
+        if (frame->stream_id == 0) { /* RFC 9113 §6.3 */
+            return verdict(MOTE_H2_PROTOCOL_ERROR, "PRIORITY without a stream");
+        }
+        break;
+    default: /* extensions and unknown types: nghttp2 ignores them, as it is told to do with PRIORITY */
         break;
     }
     return mote_meter_glitch(meter, 1 + frame->length / 4096, now_ns);

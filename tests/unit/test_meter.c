@@ -419,6 +419,15 @@ static void test_identifiers(void **state)
     assert_int_equal(send_headers(0x7ffffffd), MOTE_H2_PROTOCOL_ERROR);
 }
 
+/* RFC 9113 §6.3; nghttp2 ignores it. */
+static void test_priority_of_the_connection(void **state)
+{
+    (void)state;
+    assert_int_equal(frame(PEER_PRIORITY, 0, 1, 5), MOTE_H2_NO_ERROR);
+    assert_int_equal(frame(PEER_PRIORITY, 0, 0, 5), MOTE_H2_PROTOCOL_ERROR);
+    assert_int_equal(fixture.accepted, 0);
+}
+
 static void test_closed_streams_remembered(void **state)
 {
     (void)state;
@@ -688,6 +697,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_window_updates_for_a_client, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_resets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_identifiers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_priority_of_the_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_closed_streams_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_skipped_ranges_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ignored_frames, set_up, tear_down),

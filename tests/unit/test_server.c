@@ -336,6 +336,72 @@ static void test_roles(void **state)
     mote_rpc_pair_dispose(&pair);
 }
 
+/* --- requests that are no gRPC --------------------------------------------------------------------------------- */
+
+struct pages {
+    char events[64]; /* a letter each: H, D, E, C */
+    bool holds;      /* does not answer */
+};
+
+static void answer_with_page(void *context, const struct mote_event *event)
+{
+    static const struct mote_field status = {MOTE_SLICE_LITERAL(":status"), MOTE_SLICE_LITERAL("200"),
+                                             MOTE_FIELD_STATIC};
+    static const char letters[] = {
+        [MOTE_EVENT_HEADERS] = 'H', [MOTE_EVENT_DATA] = 'D', [MOTE_EVENT_END] = 'E', [MOTE_EVENT_CLOSED] = 'C'};
+    struct pages *pages = context;
+    pages->events[strlen(pages->events)] = letters[event->type];
+    if (event->type == MOTE_EVENT_HEADERS) {
+        assert_null(event->stream->user);
+        event->stream->user = pages;
+    }
+    assert_ptr_equal(event->stream->user, pages);
+    if (event->type == MOTE_EVENT_DATA) {
+        mote_h2_consume(event->stream, event->u.data.length);
+    }
+    const bool ended = event->type == MOTE_EVENT_END || (event->type != MOTE_EVENT_CLOSED && event->end_stream);
+    if (ended && !pages->holds) {
+        assert_int_equal(mote_h2_respond(event->stream, &status, 1, false), 0);
+        assert_int_equal(mote_h2_write(event->stream, mote_slice_text(""), mote_slice_text("page")), 0);
+        assert_int_equal(mote_h2_write_end(event->stream), 0);
+    }
+}
+
+/* They go to the handler, whole, where there is one; gRPC's own do not. */
+static void test_http_handler(void **state)
+{
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        struct pages pages = {.holds = false};
+        struct mote_rpc_pair pair;
+        const struct mote_server_options options = {
+            .http = {.context = &pages, .on_event = with != 0 ? answer_with_page : NULL}};
+        assert_int_equal(mote_rpc_pair_init(&pair, mote_mem_system(), &options), 0);
+        assert_int_equal(mote_rpc_pair_connect_raw(&pair), 0);
+        (void)mote_rpc_pair_request(&pair, "/", ":method: GET\ncontent-type:\nte:\n", true);
+        mote_rpc_pair_pump(&pair);
+        const char *log = mote_rpc_pair_take_log(&pair);
+        assert_non_null(strstr(log, with != 0 ? ":status=200" : ":status=415"));
+        assert_int_equal(strstr(log, "1 data 70616765\n") != NULL, with);
+        struct mote_stream *post = mote_rpc_pair_request(&pair, "/a", "content-type: text/plain\n", false);
+        mote_rpc_pair_write(post, "body", 4, false);
+        mote_rpc_pair_pump(&pair);
+        assert_string_equal(pages.events, with != 0 ? "HCHD" : "");
+        if (with != 0) {
+            mote_rpc_pair_write(post, "", 0, true);
+            mote_rpc_pair_pump(&pair);
+            assert_string_equal(pages.events, "HCHDEC");
+            pages.holds = true;
+            (void)mote_rpc_pair_request(&pair, "/b", "content-type: text/plain\n", true);
+        }
+        (void)mote_rpc_pair_request(&pair, "/a.A/B", "", true);
+        mote_rpc_pair_pump(&pair);
+        assert_non_null(strstr(mote_rpc_pair_take_log(&pair), "grpc-status=12"));
+        mote_rpc_pair_dispose(&pair); /* the one that is held learns of the end */
+        assert_string_equal(pages.events, with != 0 ? "HCHDECHC" : "");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_access_rows),
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_http_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
