@@ -33,8 +33,9 @@ struct mote_command {
     const char *details; /* sentences for --help and the reference page; NULL: none */
     const struct mote_command_flag *flags;
     size_t flag_count;
-    uint32_t groups; /* bits 1 << enum mote_option_group: options that it takes, by flag and environment */
-    int misuse;      /* exit code of a wrong command line; 0 means MOTE_EXIT_USAGE */
+    uint32_t groups;  /* bits 1 << enum mote_option_group: options that it takes, by flag and environment */
+    bool makes_store; /* where there is none; the others refuse, for its path is mistyped then */
+    int misuse;       /* exit code of a wrong command line; 0 means MOTE_EXIT_USAGE */
     int (*run)(const struct mote_command_call *call); /* returns the exit code */
 };
 

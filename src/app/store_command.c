@@ -39,12 +39,13 @@ void mote_store_command_wait(struct mote_store_command *store)
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
-static int open_store(struct mote_store_command *store, const char *method)
+static int open_store(struct mote_store_command *store, const struct mote_command *command, const char *method)
 {
     struct mote_store_options options = {.url = store->options.store_url,
                                          .log = mote_log_sink_log(store->sink),
                                          .clock = mote_clock_system(),
-                                         .mem = mote_mem_system()};
+                                         .mem = mote_mem_system(),
+                                         .must_exist = !command->makes_store};
     char problem[MOTE_STORE_PROBLEM_MAX];
     int error = mote_store_open(&store->store, &options, problem);
     if (error == 0) {
@@ -55,10 +56,12 @@ static int open_store(struct mote_store_command *store, const char *method)
         fprintf(stderr, "mote: %s", problem);
         if (error == MOTE_EBUSY) {
             fprintf(stderr, "; stop that server first, or let it do this: grpcurl \xe2\x80\xa6 %s", method);
+        } else if (error == MOTE_ENOTFOUND && options.must_exist) {
+            fputs("; STORE_URL says where the store is", stderr);
         }
         fputc('\n', stderr);
     }
-    return (int)mote_exit_code_of_store(error);
+    return error == MOTE_ENOTFOUND && options.must_exist ? MOTE_EXIT_NO_INPUT : (int)mote_exit_code_of_store(error);
 }
 
 int mote_store_command_open(struct mote_store_command *store, const struct mote_command_call *call, const char *method)
@@ -76,7 +79,7 @@ int mote_store_command_open(struct mote_store_command *store, const struct mote_
         code = mote_command_open_log(&store->sink, &store->options);
     }
     if (code == MOTE_EXIT_OK && method != NULL) {
-        code = open_store(store, method);
+        code = open_store(store, call->command, method);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return code;

@@ -410,5 +410,6 @@ const struct mote_command mote_command_user_import = {
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],
     .groups = MOTE_STORE_COMMAND_GROUPS | 1u << MOTE_OPTION_GROUP_PASSWORDS,
+    .makes_store = true,
     .run = run,
 };

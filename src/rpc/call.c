@@ -229,7 +229,9 @@ static bool is_abandoned(const struct mote_call *call)
     return call->entry->single_response || (call->on_cancel == NULL && call->on_writable == NULL);
 }
 
-/* The caller holds a reference. */
+static const char refused;
+
+/* `request` is `&refused` for a message that the method's own callback takes. The caller holds a reference. */
 static void run_handler(struct mote_call *call, const void *request)
 {
     if (call->state == MOTE_CALL_RECEIVING) {
@@ -244,7 +246,11 @@ static void run_handler(struct mote_call *call, const void *request)
         count_handler(call);
         mote_call_set_state(call, MOTE_CALL_RUNNING);
     }
-    call->entry->method->handler(call, request);
+    if (request == &refused) {
+        call->entry->method->refused(call);
+    } else {
+        call->entry->method->handler(call, request);
+    }
     if (call->endless && call->connection->drain >= MOTE_DRAIN_LAST) {
         mote_call_shut_down(call); /* it came in with the last bytes before the second GOAWAY */
     } else if (is_abandoned(call)) {
@@ -291,23 +297,27 @@ static void fail_decoding(struct mote_call *call, int error, const struct mote_c
                                   });
 }
 
-static bool decode(struct mote_call *call, struct mote_slice body)
+/* NULL: the call has been failed. */
+static const void *decode(struct mote_call *call, struct mote_slice body)
 {
     const struct mote_message_type *type = call->entry->method->request;
     if (call->request == NULL) {
         call->request = mote_arena_allocate(&call->arena, type->size);
         if (call->request == NULL) {
             fail_decoding(call, MOTE_ENOMEM, NULL);
-            return false;
+            return NULL;
         }
     }
     struct mote_codec_failure failure;
     const int error = mote_codec_decode(type, body, call->request, &failure);
+    if (error == MOTE_EFIELD && call->entry->method->refused != NULL) {
+        return &refused;
+    }
     if (error != 0) {
         fail_decoding(call, error, &failure);
-        return false;
+        return NULL;
     }
-    return true;
+    return call->request;
 }
 
 /* Makes *body what it was before it was compressed, in `plain`, to be disposed; false when the call has ended by it. */
@@ -348,12 +358,12 @@ static void take_message(struct mote_call *call, const struct mote_message *mess
     }
     call->request_messages++;
     call->request_bytes += body.length;
-    const bool good = decode(call, body);
+    const void *request = decode(call, body);
     if (message->compressed) {
         mote_buffer_dispose(&plain);
     }
-    if (good && !call->entry->single_request) {
-        run_handler(call, call->request);
+    if (request != NULL && !call->entry->single_request) {
+        run_handler(call, request);
     }
 }
 

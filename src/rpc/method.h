@@ -36,6 +36,9 @@ struct mote_method {
     const struct mote_message_type *response;
     uint32_t request_max; /* bytes of one request message; 0: the server's message_receive_max */
     mote_handler_cb *handler;
+    /* Streams only: called in the handler's place for a message that breaks a bound of its fields, and the stream goes
+     * on. NULL: such a message ends the call. */
+    void (*refused)(struct mote_call *call);
 };
 
 /* One .proto file for reflection. */

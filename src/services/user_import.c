@@ -4,9 +4,10 @@
  * whatever their passwords cost, so that of two with one name the first is created; passwords of several are hashed
  * meanwhile. When enough are on the way the call pauses, and flow control holds the client.
  *
- * What is wrong with a user is counted and does not stop the others. What is wrong with the store stops everything: the
- * call fails when the writes on the way have been answered, and says how many users there are now. The same for the
- * hashing. When the call ends early, what was handed to the writer is created, and nothing else.
+ * What is wrong with a user, be it a bound of its fields, is counted and does not stop the others. What is wrong with
+ * the store stops everything: the call fails when the writes on the way have been answered, and says how many users
+ * there are now. The same for the hashing. When the call ends early, what was handed to the writer is created, and
+ * nothing else.
  */
 #include <stdio.h>
 #include <string.h>
@@ -316,6 +317,14 @@ static struct import *import_of(struct mote_call *call)
         mote_call_on_cancel(call, ended);
     }
     return import;
+}
+
+void user_v1_user_service_import_users_refused(struct mote_call *call)
+{
+    struct import *import = import_of(call);
+    if (import != NULL) {
+        count_failure(import, import->index++, MOTE_FAILURE_FIELD_INVALID);
+    }
 }
 
 void user_v1_user_service_import_users(struct mote_call *call, const user_v1_ImportUsersRequest *request)

@@ -356,19 +356,27 @@ int mote_database_find(struct mote_database *database, const char *url, char pro
     return mote_problem_tell(problem, MOTE_EINVAL, "store: the URL must be sqlite:PATH or memory:");
 }
 
-int mote_database_open(struct mote_database *database, struct mote_sqlite *writer, const char *url,
-                       struct mote_log *log, char problem[MOTE_STORE_PROBLEM_MAX])
+static int tell_missing(char *problem, const char *path)
+{
+    return mote_problem_tell(problem, MOTE_ENOTFOUND, "sqlite: there is no %s", mote_problem_shown(path));
+}
+
+int mote_database_open(struct mote_database *database, struct mote_sqlite *writer,
+                       const struct mote_store_options *options, char problem[MOTE_STORE_PROBLEM_MAX])
 {
     *writer = (struct mote_sqlite){.db = NULL};
-    int result = mote_database_find(database, url, problem);
+    int result = mote_database_find(database, options->url, problem);
+    if (result == 0 && options->must_exist && mote_database_inode(database->path) == 0) {
+        result = tell_missing(problem, database->path);
+    }
     if (result == 0) {
         result = mote_database_lock(database, problem);
     }
     if (result == 0) {
-        result = look_at_file(database, log, problem);
+        result = look_at_file(database, options->log, problem);
     }
     if (result == 0) {
-        result = open_writer(database, writer, log, problem);
+        result = open_writer(database, writer, options->log, problem);
         database->inode = mote_database_inode(database->path);
     }
     if (result != 0) {
@@ -417,9 +425,7 @@ int mote_database_look(struct mote_sqlite *sqlite, const char *path, int64_t *ve
     struct stat status;
     *sqlite = (struct mote_sqlite){.db = NULL};
     if (stat(path, &status) != 0) {
-        return errno == ENOENT
-                   ? mote_problem_tell(problem, MOTE_ENOTFOUND, "sqlite: there is no %s", mote_problem_shown(path))
-                   : mote_problem_of_system(problem, errno, "read", path);
+        return errno == ENOENT ? tell_missing(problem, path) : mote_problem_of_system(problem, errno, "read", path);
     }
     if (!S_ISREG(status.st_mode) || status.st_size == 0) {
         return mote_problem_of_database(problem, MOTE_ECORRUPT, "read", path);

@@ -26,8 +26,8 @@ struct mote_database {
 
 /* Finds, locks and, when it is not there, makes the file; then checks that it is a store of a version that this program
  * can use and opens the writer's connection with its statements. Errors and `problem` as mote_store_open. */
-MOTE_MUST_CHECK int mote_database_open(struct mote_database *database, struct mote_sqlite *writer, const char *url,
-                                       struct mote_log *log, char problem[MOTE_STORE_PROBLEM_MAX]);
+MOTE_MUST_CHECK int mote_database_open(struct mote_database *database, struct mote_sqlite *writer,
+                                       const struct mote_store_options *options, char problem[MOTE_STORE_PROBLEM_MAX]);
 /* After the last connection has been closed. Gives the lock back; removes a temporary file. */
 void mote_database_close(struct mote_database *database);
 

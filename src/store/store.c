@@ -87,7 +87,7 @@ int mote_store_open(struct mote_store **out, const struct mote_store_options *op
     store->mem = options->mem;
     store->log = options->log;
     store->clock = options->clock;
-    int result = mote_database_open(&store->database, &sqlite, options->url, options->log, problem);
+    int result = mote_database_open(&store->database, &sqlite, options, problem);
     if (result != 0) {
         goto fail_database;
     }

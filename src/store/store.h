@@ -54,6 +54,7 @@ struct mote_store_options {
     struct mote_log *log;           /* borrowed until close, as the two below */
     const struct mote_clock *clock; /* its wall time says which sessions and tokens are over */
     struct mote_mem *mem;           /* called from any thread */
+    bool must_exist;                /* none is made where there is none: MOTE_ENOTFOUND, and nothing is touched */
 };
 
 #define MOTE_STORE_PROBLEM_MAX 256u

@@ -101,6 +101,19 @@ def test_usage_errors(filled, arguments):
     assert result.returncode == 64 and result.stdout == "" and result.stderr.strip()
 
 
+@pytest.mark.parametrize("arguments", [
+    ["user", "list"], ["user", "show", "ada"], ["user", "set-password", "ada"], ["user", "disable", "ada"],
+    ["user", "enable", "ada"], ["user", "delete", "ada", "--yes"], ["user", "export"], ["token", "mint", "--user", "ada"],
+    ["store", "backup", "copy.db"], ["store", "check"], ["audit", "list"]])
+def test_a_mistyped_store_is_not_made(mote, tmp_path, arguments):
+    path = tmp_path / "mistyped" / "mote.db"
+    path.parent.mkdir()
+    result = mote.run(*arguments, check=False, input="", STORE_URL=f"sqlite:{path}", JWT_SECRET=mote.secret)
+    assert result.returncode == 66 and result.stdout == ""
+    assert result.stderr.count("\n") == 1 and f"there is no {path}" in result.stderr
+    assert list(path.parent.iterdir()) == []
+
+
 # --- lists and single users --------------------------------------------------------------------------------------
 
 
@@ -208,7 +221,9 @@ def test_beside_a_server(filled, tmp_path):
 
 
 def test_a_store_that_cannot_be_opened(mote, tmp_path):
-    assert mote.run("user", "list", check=False, STORE_URL=f"sqlite:{tmp_path}/no/folder/x.db").returncode == 73
+    missing = {"STORE_URL": f"sqlite:{tmp_path}/no/folder/x.db"}
+    assert mote.run("user", "list", check=False, **missing).returncode == 66
+    assert mote.run("user", "create", "--username", "ada", check=False, **missing).returncode == 73
     (tmp_path / "bad.db").write_bytes(b"this is no database" * 1000)
     assert mote.run("user", "list", check=False, STORE_URL=f"sqlite:{tmp_path}/bad.db").returncode == 65
     assert mote.run("user", "list", check=False, STORE_URL="nothing:x").returncode == 78

@@ -65,6 +65,18 @@ def test_import_counts_refusals_and_goes_on(admin, clients):
     assert run_import(admin, []).created_count == 0
 
 
+def test_import_goes_on_after_a_field_over_its_bound(admin):
+    """What the decoder refuses, before the service sees it, is a row's result as any other; also in the first."""
+    kept = [unique(), unique()]
+    bad = [row("x" * 33), row(unique(), "p" * 160), row(unique(), email="e" * 255), row(unique(), roles=[1] * 5),
+           row(unique(), display_name="a\0b")]
+    answer = run_import(admin, [bad[0], row(kept[0]), *bad[1:], row(kept[1])])
+    assert (answer.created_count, answer.failed_count) == (2, 5)
+    assert [(f.index, f.code, f.reason) for f in answer.failures] == [
+        (index, 3, "FIELD_INVALID") for index in (0, 2, 3, 4, 5)]
+    assert run_import(admin, bad[:1]).failed_count == 1
+
+
 
 
 # --- ListUsers ---------------------------------------------------------------------------------------------------

@@ -57,9 +57,10 @@ static void open_session(struct fixture *fixture)
     mote_assert(mote_store_session_open(&fixture->session, fixture->store, &box->mailbox) == 0);
 }
 
-static int try_open(struct fixture *fixture, const char *url, const struct mote_clock *clock)
+static int try_open(struct fixture *fixture, const char *url, const struct mote_clock *clock, bool must_exist)
 {
-    struct mote_store_options options = {.url = url, .log = mote_log_none(), .clock = clock, .mem = mote_mem_system()};
+    struct mote_store_options options = {
+        .url = url, .log = mote_log_none(), .clock = clock, .mem = mote_mem_system(), .must_exist = must_exist};
     int result = mote_store_open(&fixture->store, &options, fixture->problem);
     if (result == 0) {
         open_session(fixture);
@@ -69,12 +70,17 @@ static int try_open(struct fixture *fixture, const char *url, const struct mote_
 
 int fixture_try_open(struct fixture *fixture, const char *url)
 {
-    return try_open(fixture, url, mote_clock_system());
+    return try_open(fixture, url, mote_clock_system(), false);
+}
+
+int fixture_try_open_existing(struct fixture *fixture, const char *url)
+{
+    return try_open(fixture, url, mote_clock_system(), true);
 }
 
 void fixture_open_with_clock(struct fixture *fixture, const char *url, const struct mote_clock *clock)
 {
-    int result = try_open(fixture, url, clock);
+    int result = try_open(fixture, url, clock, false);
     if (result != 0) {
         fprintf(stderr, "%s: %s\n", mote_error_name(result), fixture->problem);
     }

@@ -38,6 +38,8 @@ void fixture_remove_folder(struct fixture *fixture);
 void fixture_open(struct fixture *fixture, const char *url);
 void fixture_open_with_clock(struct fixture *fixture, const char *url, const struct mote_clock *clock);
 int fixture_try_open(struct fixture *fixture, const char *url);
+/* Only where there is one. */
+int fixture_try_open_existing(struct fixture *fixture, const char *url);
 /* Another session of the same store, for another thread. */
 void fixture_share(struct fixture *fixture, const struct fixture *other);
 void fixture_close(struct fixture *fixture);

@@ -93,7 +93,7 @@ class Refused(Case):
         self.refuse("the handler s_get_user", PROTO3 + "message M {}\nservice S {%s}" % methods)
 
     def test_parameters_that_mean_nothing(self):
-        for parameter in ("request_max=", "request_max=-1", "request_max=4294967296", "request_maximum=1", "x"):
+        for parameter in ("request_max=", "request_max=-1", "request_max=4294967296", "request_maximum=1", "x", "refused="):
             self.refuse("request_max=<bytes>", PROTO3 + "message M {}", parameter=parameter + ":")
 
 
@@ -111,6 +111,22 @@ class Written(Case):
         self.generate("x.proto", parameter="request_max=4294967295:")
         self.assertIn(".request_max = 4294967295,", self.read("x.service.mote.c"))
         self.compile("x.service.mote.c")
+
+    def test_streams_that_go_on(self):
+        methods = "rpc Collect(stream M) returns (M); rpc Do(M) returns (M); rpc Talk(stream M) returns (stream M);"
+        self.write("x.proto", PROTO3 + "package p;\nmessage M {}\nservice S { %s }" % methods)
+        self.generate("x.proto", parameter="refused=p.S.Talk,request_max=9:")
+        table = self.read("x.service.mote.c")
+        self.assertIn(".refused = p_s_talk_refused,", table)
+        self.assertEqual(table.count(".refused"), 1)
+        self.assertIn("void p_s_talk_refused(struct mote_call *call);", self.read("x.mote.h"))
+        self.compile("x.service.mote.c")
+
+    def test_no_stream_that_could_go_on(self):
+        text = PROTO3 + "package p;\nmessage M {}\nservice S { rpc Do(M) returns (M); rpc Talk(stream M) returns (M); }"
+        for name in ("p.S.Do", "p.S.None", "S.Talk"):
+            with self.subTest(name):
+                self.refuse("no such client stream", text, parameter="refused=%s:" % name)
 
     def test_odd_names(self):
         self.write("a-b/c.d.proto", PROTO3 + "package P.q_r;\nmessage Outer { message In_ner { int32 number = 1; } }")

@@ -216,19 +216,15 @@ static void stage_handler(struct mote_call *call, const void *request)
     mote_call_reply(call, &response);
 }
 
+#define ROLE_METHOD(method)                                                                                            \
+    {                                                                                                                  \
+        .name = method, .path = "/r.R/" method, .request = &calculator_v1_AddRequest_type,                             \
+        .response = &calculator_v1_AddResponse_type, .handler = stage_handler                                          \
+    }
+
 static const struct mote_method role_methods[] = {
-    {"Public", "/r.R/Public", MOTE_CALL_UNARY, &calculator_v1_AddRequest_type, &calculator_v1_AddResponse_type, 0,
-     stage_handler},
-    {"User", "/r.R/User", MOTE_CALL_UNARY, &calculator_v1_AddRequest_type, &calculator_v1_AddResponse_type, 0,
-     stage_handler},
-    {"Self", "/r.R/Self", MOTE_CALL_UNARY, &calculator_v1_AddRequest_type, &calculator_v1_AddResponse_type, 0,
-     stage_handler},
-    {"Service", "/r.R/Service", MOTE_CALL_UNARY, &calculator_v1_AddRequest_type, &calculator_v1_AddResponse_type, 0,
-     stage_handler},
-    {"Admin", "/r.R/Admin", MOTE_CALL_UNARY, &calculator_v1_AddRequest_type, &calculator_v1_AddResponse_type, 0,
-     stage_handler},
-    {"Denied", "/r.R/Denied", MOTE_CALL_UNARY, &calculator_v1_AddRequest_type, &calculator_v1_AddResponse_type, 0,
-     stage_handler},
+    ROLE_METHOD("Public"),  ROLE_METHOD("User"),  ROLE_METHOD("Self"),
+    ROLE_METHOD("Service"), ROLE_METHOD("Admin"), ROLE_METHOD("Denied"),
 };
 static const struct mote_service role_service = {
     .name = "r.R", .package = "r", .methods = role_methods, .method_count = 6};

@@ -130,6 +130,22 @@ static void test_folder(void **state)
     assert_refused(fixture, url, MOTE_ECORRUPT, "not a regular file");
 }
 
+/* Who only reads makes no store, not even the files beside one. */
+static void test_must_exist(void **state)
+{
+    struct fixture *fixture = *state;
+    char lock[160];
+    beside(lock, fixture, ".lock");
+    assert_int_equal(fixture_try_open_existing(fixture, fixture->url), MOTE_ENOTFOUND);
+    assert_non_null(strstr(fixture->problem, "there is no"));
+    assert_non_null(strstr(fixture->problem, fixture->path));
+    assert_int_not_equal(access(fixture->path, F_OK), 0);
+    assert_int_not_equal(access(lock, F_OK), 0);
+    make_store(fixture);
+    assert_int_equal(fixture_try_open_existing(fixture, fixture->url), 0);
+    fixture_close(fixture);
+}
+
 /* Temporary stores have nothing to do with one another. */
 static void test_memory(void **state)
 {
@@ -647,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_urls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_odd_paths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_folder, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_must_exist, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_private_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_locked, set_up, tear_down),
