@@ -85,14 +85,13 @@ void mote_command_close_log(struct mote_log_sink *sink)
 
 /* --- clients ----------------------------------------------------------------------------------------------------- */
 
-void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX])
+void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX], const char *listen)
 {
     static const char any4[] = "0.0.0.0:";
     static const char any6[] = "[::]:";
-    const char *listen = getenv("LISTEN");
     const char *first =
         listen != NULL && listen[0] != '\0' ? listen : mote_options_describe(MOTE_OPTION_INDEX_LISTEN)->standard;
-    int length = (int)strcspn(first, ",");
+    int length = (int)strcspn(first, strncmp(first, "unix:", 5) == 0 ? ",?" : ",");
     if (strncmp(first, any4, sizeof any4 - 1) == 0) {
         snprintf(out, MOTE_COMMAND_ADDRESS_MAX, "127.0.0.1:%.*s", length - (int)sizeof any4 + 1,
                  first + sizeof any4 - 1);
@@ -113,7 +112,8 @@ static void copy_host(char out[MOTE_COMMAND_ADDRESS_MAX], const char *address)
     snprintf(out, MOTE_COMMAND_ADDRESS_MAX, "%.*s", (int)length, address);
 }
 
-bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *call, uint64_t timeout_ns)
+bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *call, bool for_health,
+                       uint64_t timeout_ns)
 {
     char standard[MOTE_COMMAND_ADDRESS_MAX];
     char host[MOTE_COMMAND_ADDRESS_MAX];
@@ -123,11 +123,17 @@ bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *c
     const char *authority = call->values[MOTE_COMMAND_FLAG_TLS_CA];
     const char *name = call->values[MOTE_COMMAND_FLAG_TLS_NAME];
     const char *own = getenv("TLS_CERT_FILE");
-    mote_command_default_address(standard);
+    const char *health = for_health ? getenv("HEALTH_LISTEN") : NULL;
+    bool is_health =
+        address == NULL && authority == NULL && health != NULL && health[0] != '\0' && strcmp(health, "off") != 0;
+    mote_command_default_address(standard, is_health ? health : getenv("LISTEN"));
     address = address != NULL ? address : standard;
-    bool is_own = authority == NULL && own != NULL && own[0] != '\0' && strncmp(address, "unix", 4) != 0;
+    bool is_own = !is_health && authority == NULL && own != NULL && own[0] != '\0' && strncmp(address, "unix", 4) != 0;
     int error = 0;
-    if (authority != NULL || is_own) {
+    if (strncmp(address, "systemd:", 8) == 0) {
+        snprintf(problem, sizeof problem, "%s says nothing of the address: want --addr", address);
+        error = MOTE_EINVAL;
+    } else if (authority != NULL || is_own) {
         error = mote_tls_files_load_client(&tls, is_own ? own : authority, is_own, problem);
     }
     if (error == 0) {

@@ -123,12 +123,14 @@ enum { MOTE_COMMAND_FLAG_ADDR, MOTE_COMMAND_FLAG_TLS_CA, MOTE_COMMAND_FLAG_TLS_N
 
 struct mote_dial;
 
-/* Connects as the flags say; false, with a line on standard error, when it cannot. */
-bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *call, uint64_t timeout_ns);
+/* Connects as the flags say; `for_health`, and they say nothing: to HEALTH_LISTEN where it is set. False, with a line
+ * on standard error, when it cannot. */
+bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *call, bool for_health,
+                       uint64_t timeout_ns);
 
-/* Where a server started with this environment listens: the first address of LISTEN, loopback in the place of any
- * address. */
-void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX]);
+/* Where a server that listens at `listen` (NULL, "": LISTEN's default) is to be found: the first address, loopback in
+ * the place of any address. */
+void mote_command_default_address(char out[MOTE_COMMAND_ADDRESS_MAX], const char *listen);
 /* "2s"; false, with a line on standard error that names the flag, for anything else. */
 bool mote_command_parse_duration(uint64_t *out_ns, const char *flag, const char *text);
 /* Reads a secret from a descriptor: at most `size` - 1 bytes, one line end behind it dropped. Its length, or -1 with a

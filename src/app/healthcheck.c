@@ -34,7 +34,7 @@ static int check(const struct mote_command_call *call, const char *service, uint
         fprintf(stderr, "healthcheck: --service is longer than a service's name can be\n");
         return MOTE_EXIT_FAILED;
     }
-    if (!mote_command_dial(&dial, call, timeout_ns)) {
+    if (!mote_command_dial(&dial, call, true, timeout_ns)) {
         return MOTE_EXIT_FAILED;
     }
     int error =
@@ -76,7 +76,8 @@ static int run(const struct mote_command_call *call)
 const struct mote_command mote_command_healthcheck = {
     .name = "healthcheck",
     .meaning = "asks a server whether it serves",
-    .details = "One grpc.health.v1.Health/Check. Exit code 0 when the server says SERVING, otherwise 1 and the reason.",
+    .details = "One grpc.health.v1.Health/Check. Exit code 0 when the server says SERVING, otherwise 1 and the reason. "
+               "Without --addr and --tls-ca it asks at HEALTH_LISTEN, where that is set, in the clear.",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],
     .misuse = MOTE_EXIT_FAILED,

@@ -27,8 +27,14 @@
 /* X(field, NAME, kind, default, words, minimum, maximum, group, "help") */
 #define MOTE_OPTION_MAP(X)                                                                                             \
     X(listen, LISTEN, TEXT, "127.0.0.1:50051", NULL, 0, 1023, NETWORK,                                                 \
-      "Where to listen: a comma-separated list of host:port, [ipv6]:port, unix:/path and unix-abstract:name. "         \
-      "[::]:port takes IPv4 too; port 0 means any free one.")                                                          \
+      "Where to listen: a comma-separated list of host:port, [ipv6]:port, unix:/path, unix-abstract:name and "         \
+      "systemd: for sockets that the service manager hands over, systemd:NAME for those of that name. [::]:port "      \
+      "takes "                                                                                                         \
+      "IPv4 too; port 0 means any free one. unix:/path?mode=0660&owner=USER&group=GROUP sets the rights of the file, " \
+      "which are those of the umask otherwise.")                                                                       \
+    X(health_listen, HEALTH_LISTEN, TEXT, "off", NULL, 0, 1023, NETWORK,                                               \
+      "More addresses, always without TLS, that serve grpc.health.v1 and nothing else: for probes that speak no TLS. " \
+      "As in LISTEN; off: none. mote healthcheck asks there when it is set.")                                          \
     X(insecure, INSECURE, BOOL, "false", NULL, 0, 0, NETWORK,                                                          \
       "Allows LISTEN addresses other than loopback and unix sockets without TLS. Passwords and tokens then cross "     \
       "the network in the clear.")                                                                                     \
@@ -117,7 +123,6 @@
 
 /* Known, but their part is not built yet. X(NAME, the only value it may have or NULL, group, "help") */
 #define MOTE_OPTION_UNBUILT_MAP(X)                                                                                     \
-    X(HEALTH_LISTEN, "off", NETWORK, "A second address, for health only.")                                             \
     X(ADMIN_LISTEN, "off", NETWORK, "Address of the admin port.")                                                      \
     X(METRICS_FLAVOR, NULL, TELEMETRY, "Names of the metrics.")                                                        \
     X(METRICS_PREREGISTER, NULL, TELEMETRY, "Which series exist from the start.")                                      \

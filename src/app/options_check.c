@@ -10,7 +10,7 @@
 #include "app/tls_files.h"
 #include "base/network.h"
 #include "base/text.h"
-#include "net/address.h"
+#include "net/listen_address.h"
 #include "net/runtime.h"
 #include "security/keyring.h"
 #include "security/password.h"
@@ -24,57 +24,67 @@ static void tell(struct mote_option_report *report, enum mote_option_index index
 
 /* --- addresses --------------------------------------------------------------------------------------------------- */
 
-/* The next item of a comma-separated list; false at the end. */
-static bool next_item(const char **rest, struct mote_slice *item)
+const char *mote_options_health_listen(const struct mote_options *options)
 {
-    while (**rest == ',') {
-        (*rest)++;
-    }
-    *item = mote_slice(*rest, strcspn(*rest, ","));
-    *rest += item->length;
-    return item->length > 0;
+    return strcmp(options->health_listen, "off") == 0 ? NULL : options->health_listen;
 }
 
 bool mote_options_listen_is_local(const struct mote_options *options)
 {
     const char *rest = options->listen;
     struct mote_slice item;
-    while (next_item(&rest, &item)) {
-        struct mote_address address;
+    while (mote_listen_address_next(&rest, &item)) {
+        struct mote_listen_address listen;
         const char *why;
-        if (mote_address_parse(&address, item, &why) != 0 || !mote_address_is_local(&address)) {
+        if (mote_listen_address_parse(&listen, item, &why) != 0 || !mote_listen_address_is_local(&listen)) {
             return false;
         }
     }
     return true;
 }
 
-static void check_listen(const struct mote_options *options, struct mote_option_report *report)
+/* How many addresses there are; 0 when one was told of. */
+static size_t check_addresses(const char *name, const char *list, bool is_open_secret,
+                              struct mote_option_report *report)
 {
-    const char *rest = options->listen;
     struct mote_slice item;
     size_t count = 0;
-    while (next_item(&rest, &item)) {
-        struct mote_address address;
+    for (; mote_listen_address_next(&list, &item); count++) {
+        struct mote_listen_address listen;
         const char *why;
-        if (mote_address_parse(&address, item, &why) != 0) {
-            mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "LISTEN", "%.*s: %s", (int)item.length,
+        if (mote_listen_address_parse(&listen, item, &why) != 0) {
+            mote_option_report_tell(report, MOTE_OPTION_PROBLEM, name, "%.*s: %s", (int)item.length,
                                     (const char *)item.data, why);
-            return;
+            return 0;
         }
-        if (!mote_address_is_local(&address) && !options->insecure && options->tls_cert_file == NULL) {
+        if (is_open_secret && !mote_listen_address_is_local(&listen)) {
             mote_option_report_tell(
-                report, MOTE_OPTION_PROBLEM, "LISTEN",
+                report, MOTE_OPTION_PROBLEM, name,
                 "%.*s can be reached over the network, and without TLS passwords and tokens would "
                 "cross it in the clear; set TLS_CERT_FILE and TLS_KEY_FILE, or INSECURE=true to allow that",
                 (int)item.length, (const char *)item.data);
-            return;
+            return 0;
         }
-        count++;
     }
-    if (count == 0 || count > MOTE_RUNTIME_LISTENERS_MAX) {
-        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, "LISTEN", "want 1 to %u addresses",
+    if (count == 0) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM, name, "want 1 to %u addresses",
                                 MOTE_RUNTIME_LISTENERS_MAX);
+    }
+    return count;
+}
+
+/* No secret comes to HEALTH_LISTEN: nothing that takes one is served there. */
+static void check_listen(const struct mote_options *options, struct mote_option_report *report)
+{
+    const char *health = mote_options_health_listen(options);
+    bool is_open_secret = !options->insecure && options->tls_cert_file == NULL;
+    size_t count = check_addresses("LISTEN", options->listen, is_open_secret, report);
+    size_t health_count = health != NULL ? check_addresses("HEALTH_LISTEN", health, false, report) : 0;
+    if (count + health_count > MOTE_RUNTIME_LISTENERS_MAX) {
+        mote_option_report_tell(report, MOTE_OPTION_PROBLEM,
+                                count > MOTE_RUNTIME_LISTENERS_MAX ? "LISTEN" : "HEALTH_LISTEN",
+                                "want 1 to %u addresses%s", MOTE_RUNTIME_LISTENERS_MAX,
+                                count > MOTE_RUNTIME_LISTENERS_MAX ? "" : ", those of LISTEN counted too");
     }
 }
 

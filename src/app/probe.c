@@ -124,7 +124,7 @@ static bool ask_all(struct probe *probe, const char *username, const char *passw
 static int ask_server(struct probe *probe, const struct mote_command_call *call, const char *username,
                       const char *password)
 {
-    if (!mote_command_dial(&probe->dial, call, probe->timeout_ns)) {
+    if (!mote_command_dial(&probe->dial, call, false, probe->timeout_ns)) {
         return MOTE_EXIT_FAILED;
     }
     bool ok = ask_all(probe, username, password);

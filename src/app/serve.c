@@ -366,6 +366,7 @@ static int start_runtime(struct process *process)
         .server = process->server,
         .limits = &process->effective.limits,
         .listen = process->options.listen,
+        .health_listen = mote_options_health_listen(&process->options),
         .workers = process->effective.workers,
         .drain_grace_ns = process->options.shutdown_grace_period,
         .tls = process->tls,

@@ -36,8 +36,17 @@ static int tell(char problem[MOTE_RUNTIME_PROBLEM_MAX], const char *address, int
         break;
     case EACCES:
     case EPERM:
-        hint = "; ports below 1024 and foreign folders need a permission";
+        hint = "; ports below 1024, foreign folders and owners need a permission";
         error = MOTE_EACCESS;
+        break;
+    case EEXIST:
+        hint = "; it is not a socket";
+        error = MOTE_EINVAL;
+        break;
+    case ENOTSOCK:
+    case EPROTOTYPE:
+        hint = "; what is inherited must be a listening stream socket";
+        error = MOTE_EINVAL;
         break;
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT:
@@ -158,55 +167,135 @@ static const char *path_of(const struct mote_address *address)
     return ((const struct sockaddr_un *)&address->storage)->sun_path; /* "" for an abstract one */
 }
 
-/* A socket file that nobody listens on is a left-over of a crash. */
-static void remove_stale_socket(const struct mote_address *address)
+/* A socket file that nobody listens on is a left-over of a crash. EEXIST when the file is something else. */
+static int remove_stale_socket(const struct mote_address *address)
 {
     struct stat status;
     const char *path = path_of(address);
-    if (path[0] == '\0' || stat(path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
-        return;
+    if (path[0] == '\0' || lstat(path, &status) != 0) {
+        return 0;
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return;
+    if (!S_ISSOCK(status.st_mode)) {
+        return EEXIST;
     }
-    if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0 && errno == ECONNREFUSED) {
-        (void)unlink(path);
-    }
-    close(fd);
-}
-
-static int open_unix(struct mote_binding *binding)
-{
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return errno;
     }
-    remove_stale_socket(&binding->address);
+    if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0 && errno == ECONNREFUSED) {
+        (void)unlink(path);
+    }
+    return close_with(fd, 0);
+}
+
+/* Before it listens, so that nobody comes in between. */
+static int set_file(struct mote_binding *binding, const struct mote_listen_address *listen)
+{
+    const char *path = path_of(&binding->address);
+    struct stat status;
+    bool has_owner = listen->owner != MOTE_LISTEN_ADDRESS_KEEP || listen->group != MOTE_LISTEN_ADDRESS_KEEP;
+    if (path[0] == '\0') {
+        return 0;
+    }
+    if (lstat(path, &status) != 0) {
+        return errno;
+    }
+    binding->has_file = true;
+    binding->device = status.st_dev;
+    binding->inode = status.st_ino;
+    if ((has_owner && lchown(path, listen->owner, listen->group) != 0) ||
+        (listen->mode != MOTE_LISTEN_ADDRESS_KEEP &&
+         fchmodat(AT_FDCWD, path, listen->mode, AT_SYMLINK_NOFOLLOW) != 0)) {
+        return errno;
+    }
+    return 0;
+}
+
+/* Unless another one has put its own there. */
+static void remove_file(const struct mote_binding *binding)
+{
+    const char *path = path_of(&binding->address);
+    struct stat status;
+    if (binding->has_file && lstat(path, &status) == 0 && status.st_dev == binding->device &&
+        status.st_ino == binding->inode) {
+        (void)unlink(path);
+    }
+}
+
+static int open_unix(struct mote_binding *binding, const struct mote_listen_address *listen_address)
+{
+    int number = remove_stale_socket(&binding->address);
+    if (number != 0) {
+        return number;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return errno;
+    }
     if (bind(fd, (const struct sockaddr *)&binding->address.storage, binding->address.length) != 0) {
         return close_with(fd, errno);
     }
-    if (listen(fd, BACKLOG) != 0) {
-        int number = errno;
-        (void)unlink(path_of(&binding->address));
+    number = set_file(binding, listen_address);
+    if (number == 0 && listen(fd, BACKLOG) != 0) {
+        number = errno;
+    }
+    if (number != 0) {
+        remove_file(binding);
         return close_with(fd, number);
     }
+    binding->is_shared = true;
     binding->fd = fd;
     return 0;
 }
 
-/* --- both -------------------------------------------------------------------------------------------------------- */
+/* --- inherited sockets ------------------------------------------------------------------------------------------- */
 
-int mote_binding_open(struct mote_binding *out, struct mote_slice text, char problem[MOTE_RUNTIME_PROBLEM_MAX])
+/* Whoever handed it over has it still, and takes it back when we are gone. */
+static int adopt(struct mote_binding *binding, int fd)
 {
-    const char *why;
-    *out = (struct mote_binding){.fd = -1};
-    if (mote_address_parse(&out->address, text, &why) != 0) {
-        snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX, "cannot listen on %.*s: %s", (int)text.length,
-                 (const char *)text.data, why);
-        return MOTE_EINVAL;
+    int type = 0;
+    int listens = 0;
+    socklen_t length = sizeof type;
+    binding->address.length = sizeof binding->address.storage;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 ||
+        getsockname(fd, (struct sockaddr *)&binding->address.storage, &binding->address.length) != 0) {
+        return errno;
     }
-    int number = mote_address_is_unix(&out->address) ? open_unix(out) : open_tcp(out);
+    const sa_family_t family = binding->address.storage.ss_family;
+    if (type != SOCK_STREAM || listens == 0 || (family != AF_UNIX && family != AF_INET && family != AF_INET6)) {
+        return EPROTOTYPE;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+        return errno;
+    }
+    if (family != AF_UNIX) {
+        set_inherited_options(fd);
+    }
+    return 0;
+}
+
+int mote_binding_adopt(struct mote_binding *out, int fd, char problem[MOTE_RUNTIME_PROBLEM_MAX])
+{
+    *out = (struct mote_binding){.fd = -1, .is_shared = true};
+    int number = adopt(out, fd);
+    if (number != 0) {
+        snprintf(out->text, sizeof out->text, "descriptor %d", fd);
+        return tell(problem, out->text, number);
+    }
+    out->fd = fd;
+    mote_address_format(out->text, &out->address);
+    return 0;
+}
+
+/* --- all --------------------------------------------------------------------------------------------------------- */
+
+int mote_binding_open(struct mote_binding *out, const struct mote_listen_address *listen_address,
+                      char problem[MOTE_RUNTIME_PROBLEM_MAX])
+{
+    *out = (struct mote_binding){.fd = -1, .address = listen_address->address};
+    int number = mote_address_is_unix(&out->address) ? open_unix(out, listen_address) : open_tcp(out);
     mote_address_format(out->text, &out->address);
     return number == 0 ? 0 : tell(problem, out->text, number);
 }
@@ -214,7 +303,7 @@ int mote_binding_open(struct mote_binding *out, struct mote_slice text, char pro
 int mote_binding_take(struct mote_binding *binding, int *fd, char problem[MOTE_RUNTIME_PROBLEM_MAX])
 {
     int number = 0;
-    if (mote_address_is_unix(&binding->address)) {
+    if (binding->is_shared) {
         *fd = fcntl(binding->fd, F_DUPFD_CLOEXEC, 0);
         number = *fd < 0 ? errno : 0;
     } else {
@@ -226,14 +315,11 @@ int mote_binding_take(struct mote_binding *binding, int *fd, char problem[MOTE_R
 
 void mote_binding_close(struct mote_binding *binding)
 {
-    bool is_unix = mote_address_is_unix(&binding->address);
     if (binding->fd < 0) {
         return;
     }
-    if (is_unix && path_of(&binding->address)[0] != '\0') {
-        (void)unlink(path_of(&binding->address));
-    }
-    if (is_unix || binding->taken == 0) {
+    remove_file(binding);
+    if (binding->is_shared || binding->taken == 0) {
         close(binding->fd);
     }
     binding->fd = -1;

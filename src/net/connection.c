@@ -574,10 +574,11 @@ static struct mote_connection *allocate(struct mote_worker *worker, struct mote_
     return connection;
 }
 
-/* Unix sockets are in the clear: who may connect is the file's business. */
+/* Unix sockets are in the clear: who may connect is the file's business. So is health where nothing else is served. */
 static int set_up_tls(struct mote_connection *connection, const struct mote_accepted *accepted)
 {
-    struct mote_tls_context *context = accepted->is_unix ? NULL : mote_runtime_ref_tls(connection->worker->runtime);
+    struct mote_tls_context *context =
+        accepted->is_unix || accepted->health_only ? NULL : mote_runtime_ref_tls(connection->worker->runtime);
     if (context == NULL) {
         return 0;
     }
@@ -605,6 +606,7 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
     }
     options.owner = &connection->owner;
     options.peer = text;
+    options.health_only = accepted->health_only;
     if (set_up_tls(connection, accepted) != 0 ||
         mote_server_connection_new(&connection->server_connection, worker->server_worker, &options,
                                    mote_worker_now(worker)) != 0) {

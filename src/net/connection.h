@@ -22,6 +22,7 @@ struct mote_connection;
 struct mote_accepted {
     int fd;
     bool is_unix;
+    bool health_only;
     struct mote_address address;
     struct mote_peer peer; /* reserved */
 };

@@ -55,13 +55,13 @@ static bool survives(struct mote_listener *listener, int number)
 static bool accept_one(struct mote_listener *listener)
 {
     struct mote_worker *worker = listener->worker;
-    struct mote_accepted accepted = {.is_unix = listener->is_unix};
+    struct mote_accepted accepted = {.is_unix = listener->is_unix, .health_only = listener->socket.health_only};
     accepted.address.length = sizeof accepted.address.storage;
     if (mote_peers_reserve(worker->peers, &accepted.peer) != 0) {
         wait_for_room(listener);
         return false;
     }
-    accepted.fd = accept4(listener->fd, (struct sockaddr *)&accepted.address.storage, &accepted.address.length,
+    accepted.fd = accept4(listener->socket.fd, (struct sockaddr *)&accepted.address.storage, &accepted.address.length,
                           SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted.fd < 0) {
         int number = errno;
@@ -86,15 +86,16 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-int mote_listener_init(struct mote_listener *listener, struct mote_worker *worker, int fd)
+int mote_listener_init(struct mote_listener *listener, struct mote_worker *worker,
+                       const struct mote_worker_socket *listening)
 {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0 || listen(fd, BACKLOG) != 0) {
+    if (getsockname(listening->fd, (struct sockaddr *)&address, &length) != 0 || listen(listening->fd, BACKLOG) != 0) {
         return errno == EADDRINUSE ? MOTE_EBUSY : MOTE_EIO;
     }
-    *listener = (struct mote_listener){.worker = worker, .fd = fd, .is_unix = address.ss_family == AF_UNIX};
-    if (uv_poll_init(&worker->loop, &listener->poll, fd) != 0) {
+    *listener = (struct mote_listener){.worker = worker, .socket = *listening, .is_unix = address.ss_family == AF_UNIX};
+    if (uv_poll_init(&worker->loop, &listener->poll, listening->fd) != 0) {
         return MOTE_EIO;
     }
     listener->is_open = true;
@@ -121,7 +122,7 @@ void mote_listener_close(struct mote_listener *listener)
     if (listener->is_open) {
         listener->is_open = false;
         uv_close((uv_handle_t *)&listener->poll, NULL);
-        close(listener->fd);
+        close(listener->socket.fd);
     }
 }
 

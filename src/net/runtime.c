@@ -19,6 +19,7 @@ struct mote_runtime {
     struct mote_tls_context *tls; /* NULL: in the clear */
     struct mote_binding bindings[MOTE_RUNTIME_LISTENERS_MAX];
     size_t binding_count;
+    size_t health_from; /* the first binding that serves health only */
     struct mote_worker *workers;
     size_t initialised; /* workers that must be disposed */
     size_t started;     /* threads that must be joined */
@@ -27,35 +28,102 @@ struct mote_runtime {
 
 /* --- sockets ----------------------------------------------------------------------------------------------------- */
 
-static int bind_one(struct mote_runtime *runtime, struct mote_slice text, char problem[MOTE_RUNTIME_PROBLEM_MAX])
+static bool is_taken(const struct mote_runtime *runtime, int fd)
+{
+    for (size_t i = 0; i < runtime->binding_count; i++) {
+        if (runtime->bindings[i].fd == fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Room for one more. */
+static int next_binding(struct mote_runtime *runtime, struct mote_binding **out, char problem[MOTE_RUNTIME_PROBLEM_MAX])
 {
     if (runtime->binding_count == MOTE_RUNTIME_LISTENERS_MAX) {
         snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX, "more than %u addresses to listen on", MOTE_RUNTIME_LISTENERS_MAX);
         return MOTE_EINVAL;
     }
-    int error = mote_binding_open(&runtime->bindings[runtime->binding_count], text, problem);
+    *out = &runtime->bindings[runtime->binding_count];
+    return 0;
+}
+
+/* All that were handed over under this name and are not taken. */
+static int adopt_all(struct mote_runtime *runtime, struct mote_slice name, char problem[MOTE_RUNTIME_PROBLEM_MAX])
+{
+    const size_t before = runtime->binding_count;
+    struct mote_binding *binding;
+    int fd;
+    for (size_t i = 0; (fd = mote_listen_address_inherited(name, i)) >= 0; i++) {
+        if (is_taken(runtime, fd)) {
+            continue;
+        }
+        int error = next_binding(runtime, &binding, problem);
+        if (error == 0) {
+            error = mote_binding_adopt(binding, fd, problem);
+        }
+        if (error != 0) {
+            return error;
+        }
+        runtime->binding_count++;
+    }
+    if (runtime->binding_count == before) {
+        snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX,
+                 "cannot listen on systemd:%.*s: no such socket was handed over to this process (LISTEN_PID, "
+                 "LISTEN_FDS, LISTEN_FDNAMES)",
+                 (int)name.length, (const char *)name.data);
+        return MOTE_EINVAL;
+    }
+    return 0;
+}
+
+static int bind_one(struct mote_runtime *runtime, struct mote_slice item, char problem[MOTE_RUNTIME_PROBLEM_MAX])
+{
+    struct mote_listen_address listen;
+    struct mote_binding *binding;
+    const char *why;
+    if (mote_listen_address_parse(&listen, item, &why) != 0) {
+        snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX, "cannot listen on %.*s: %s", (int)item.length,
+                 (const char *)item.data, why);
+        return MOTE_EINVAL;
+    }
+    if (listen.is_inherited) {
+        return adopt_all(runtime, listen.name, problem);
+    }
+    int error = next_binding(runtime, &binding, problem);
+    if (error == 0) {
+        error = mote_binding_open(binding, &listen, problem);
+    }
     runtime->binding_count += error == 0;
     return error;
 }
 
-static int bind_all(struct mote_runtime *runtime, char problem[MOTE_RUNTIME_PROBLEM_MAX])
+static int bind_list(struct mote_runtime *runtime, const char *list, char problem[MOTE_RUNTIME_PROBLEM_MAX])
 {
-    const char *rest = runtime->options.listen;
-    while (*rest != '\0') {
-        size_t length = strcspn(rest, ",");
-        if (length > 0) {
-            int error = bind_one(runtime, mote_slice(rest, length), problem);
-            if (error != 0) {
-                return error;
-            }
+    const size_t before = runtime->binding_count;
+    struct mote_slice item;
+    while (mote_listen_address_next(&list, &item)) {
+        int error = bind_one(runtime, item, problem);
+        if (error != 0) {
+            return error;
         }
-        rest += length + (rest[length] == ',');
     }
-    if (runtime->binding_count == 0) {
+    if (runtime->binding_count == before) {
         snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX, "no address to listen on");
         return MOTE_EINVAL;
     }
     return 0;
+}
+
+static int bind_all(struct mote_runtime *runtime, char problem[MOTE_RUNTIME_PROBLEM_MAX])
+{
+    int error = bind_list(runtime, runtime->options.listen, problem);
+    runtime->health_from = runtime->binding_count;
+    if (error == 0 && runtime->options.health_listen != NULL) {
+        error = bind_list(runtime, runtime->options.health_listen, problem);
+    }
+    return error;
 }
 
 static void unbind_all(struct mote_runtime *runtime)
@@ -70,19 +138,20 @@ static void unbind_all(struct mote_runtime *runtime)
 static int init_worker(struct mote_runtime *runtime, size_t index, char problem[MOTE_RUNTIME_PROBLEM_MAX])
 {
     struct mote_worker *worker = &runtime->workers[index];
-    int fds[MOTE_RUNTIME_LISTENERS_MAX];
+    struct mote_worker_socket sockets[MOTE_RUNTIME_LISTENERS_MAX];
     for (size_t count = 0; count < runtime->binding_count; count++) {
-        int error = mote_binding_take(&runtime->bindings[count], &fds[count], problem);
+        int error = mote_binding_take(&runtime->bindings[count], &sockets[count].fd, problem);
         if (error != 0) {
             while (count > 0) {
-                close(fds[--count]);
+                close(sockets[--count].fd);
             }
             return error;
         }
+        sockets[count].health_only = count >= runtime->health_from;
     }
     worker->options = &runtime->options;
     worker->peers = runtime->peers;
-    int error = mote_worker_init(worker, runtime, runtime->mem, fds, runtime->binding_count);
+    int error = mote_worker_init(worker, runtime, runtime->mem, sockets, runtime->binding_count);
     if (error != 0) {
         snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX, "cannot start a worker: %s", mote_error_text(error));
         return error;

@@ -29,6 +29,7 @@ struct mote_runtime_options {
     struct mote_server *server;       /* borrowed until join */
     const struct mote_limits *limits; /* the same as the server's */
     const char *listen;               /* "127.0.0.1:50051,unix:/run/mote.sock"; port 0: any free one */
+    const char *health_listen;        /* as `listen`: in the clear, and serving health only; NULL: none */
     size_t workers;                   /* 1 to MOTE_RUNTIME_WORKERS_MAX */
     uint64_t drain_grace_ns;          /* from drain until open calls are cut off */
     struct mote_tls_context *tls;     /* NULL: in the clear; a reference is taken. Unix sockets are in any case */
@@ -54,7 +55,8 @@ struct mote_runtime_options {
 MOTE_MUST_CHECK int mote_runtime_start(struct mote_runtime **out, struct mote_mem *mem,
                                        const struct mote_runtime_options *options,
                                        char problem[MOTE_RUNTIME_PROBLEM_MAX]);
-/* The address that listener `index` really has ("127.0.0.1:40213"); NULL past the last. Valid until join. */
+/* The address that listener `index` really has ("127.0.0.1:40213"); NULL past the last. Those of health_listen come
+ * last. Valid until join. */
 const char *mote_runtime_address(const struct mote_runtime *runtime, size_t index);
 /* Connections accepted from now on have this one; the others keep theirs. A reference is taken. Only for a runtime that
  * was started with TLS. Any thread. */

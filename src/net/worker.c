@@ -266,17 +266,17 @@ static int init_server_worker(struct mote_worker *worker)
     return error;
 }
 
-/* Takes `fds`, whatever it returns. */
-static int init_listeners(struct mote_worker *worker, const int *fds, size_t fd_count)
+/* Takes `sockets`, whatever it returns. */
+static int init_listeners(struct mote_worker *worker, const struct mote_worker_socket *sockets, size_t socket_count)
 {
     int error = 0;
-    for (size_t i = 0; i < fd_count; i++) {
+    for (size_t i = 0; i < socket_count; i++) {
         if (error == 0) {
-            error = mote_listener_init(&worker->listeners[i], worker, fds[i]);
+            error = mote_listener_init(&worker->listeners[i], worker, &sockets[i]);
             worker->listener_count += error == 0;
         }
         if (error != 0) {
-            close(fds[i]);
+            close(sockets[i].fd);
         }
     }
     return error;
@@ -301,8 +301,8 @@ static int init_parts(struct mote_worker *worker, struct mote_mem *mem)
     return error;
 }
 
-int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem, const int *fds,
-                     size_t fd_count)
+int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem,
+                     const struct mote_worker_socket *sockets, size_t socket_count)
 {
     worker->runtime = runtime;
     worker->mailbox.post = mailbox_post;
@@ -321,12 +321,12 @@ int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, s
     int error = init_parts(worker, mem);
     if (error != 0) {
         pthread_mutex_destroy(&worker->mailbox_lock);
-        for (size_t i = 0; i < fd_count; i++) {
-            close(fds[i]);
+        for (size_t i = 0; i < socket_count; i++) {
+            close(sockets[i].fd);
         }
         return error;
     }
-    error = init_listeners(worker, fds, fd_count);
+    error = init_listeners(worker, sockets, socket_count);
     if (error != 0) {
         mote_worker_dispose(worker);
     }

@@ -29,10 +29,16 @@
 #define MOTE_HANDSHAKES_BURST  4u         /* TLS handshakes at once: each takes milliseconds of CPU */
 #define MOTE_LISTENER_RETRY_NS 100000000u /* a listener that had to stop looks so often whether it may go on */
 
+/* A listening socket, and what it is for. */
+struct mote_worker_socket {
+    int fd;
+    bool health_only; /* in the clear, and serving nothing but health */
+};
+
 struct mote_listener {
     uv_poll_t poll;
     struct mote_worker *worker;
-    int fd; /* owned */
+    struct mote_worker_socket socket; /* owned */
     bool is_unix;
     bool is_open;
     bool waits; /* for room, or for a descriptor: not polled */
@@ -92,10 +98,10 @@ struct mote_worker {
     atomic_bool visit_posted;
 };
 
-/* Everything but the thread: loop, pool, rpc worker, and listeners on the descriptors `fds`, which it takes whatever it
- * returns. `options` and `peers` are set already. */
+/* Everything but the thread: loop, pool, rpc worker, and listeners on `sockets`, which it takes whatever it returns.
+ * `options` and `peers` are set already. */
 MOTE_MUST_CHECK int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem,
-                                     const int *fds, size_t fd_count);
+                                     const struct mote_worker_socket *sockets, size_t socket_count);
 /* For a worker that never ran. */
 void mote_worker_dispose(struct mote_worker *worker);
 /* The thread: runs until drained, then disposes. */
@@ -110,8 +116,9 @@ struct mote_tls_context *mote_runtime_ref_tls(struct mote_runtime *runtime);
 
 /* --- between the parts of a worker --- */
 
-/* Listens; takes `fd` on success. */
-MOTE_MUST_CHECK int mote_listener_init(struct mote_listener *listener, struct mote_worker *worker, int fd);
+/* Listens; takes `socket` on success. */
+MOTE_MUST_CHECK int mote_listener_init(struct mote_listener *listener, struct mote_worker *worker,
+                                       const struct mote_worker_socket *socket);
 /* A connection ended, or time has passed: a listener that waits may try again. */
 void mote_listener_resume(struct mote_listener *listener);
 /* Accepts what is queued already, then closes. */

@@ -129,6 +129,7 @@ struct mote_server_connection {
     size_t calls; /* call objects: each keeps this struct alive */
     unsigned inside;
     enum mote_drain drain;
+    bool health_only;        /* other services are unknown here */
     bool shutting_down;      /* the process is: watches end with the second GOAWAY */
     const char *drain_debug; /* of the GOAWAYs; static text */
     struct mote_timer drain_timer;

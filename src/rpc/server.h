@@ -121,6 +121,7 @@ struct mote_server_connection_owner {
 struct mote_server_connection_options {
     struct mote_server_connection_owner *owner; /* borrowed until free */
     const char *peer;                           /* "192.0.2.1:40000"; copied */
+    bool health_only;                           /* every service but grpc.health.v1 is unknown here */
 };
 
 MOTE_MUST_CHECK int mote_server_connection_new(struct mote_server_connection **out, struct mote_server_worker *worker,

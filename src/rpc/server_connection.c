@@ -15,6 +15,8 @@
 /* The second GOAWAY follows the first by a round trip, but not later than this (grpc-go's bound too). */
 #define DRAIN_ROUND_TRIP_MAX_NS (5 * MOTE_LIMITS_SECOND)
 
+#define HEALTH "grpc.health.v1.Health"
+
 static const uint8_t drain_ping[8] = {'m', 'o', 't', 'e', 'd', 'r', 'a', 'n'};
 
 static void h2_attention(struct mote_h2_owner *owner, uint64_t now_ns);
@@ -31,6 +33,7 @@ int mote_server_connection_new(struct mote_server_connection **out, struct mote_
     connection->h2_owner.attention = h2_attention;
     connection->worker = worker;
     connection->owner = options->owner;
+    connection->health_only = options->health_only;
     mote_list_init(&connection->fresh);
     mote_list_init(&connection->open);
     mote_list_init(&connection->resumed);
@@ -81,11 +84,17 @@ static void run_stage(struct mote_call *call, enum mote_stage stage)
     }
 }
 
+static bool is_served(const struct mote_server_connection *connection, struct mote_slice service)
+{
+    return (!connection->health_only || mote_slice_equals_text(service, HEALTH)) &&
+           mote_server_has_service(connection->worker->server, service);
+}
+
 static void refuse_unknown(struct mote_call *call, const struct mote_request *request)
 {
     const struct mote_slice service = request->service;
     const struct mote_slice method = request->method;
-    if (mote_server_has_service(mote_call_worker_of(call)->server, service)) {
+    if (is_served(call->connection, service)) {
         mote_call_fail(call, MOTE_STATUS_UNIMPLEMENTED, "unknown method %.*s for service %.*s", (int)method.length,
                        (const char *)method.data, (int)service.length, (const char *)service.data);
     } else {
@@ -146,14 +155,24 @@ static void admit(struct mote_call *call, const struct mote_request *request)
     }
 }
 
+static const struct mote_method_entry *find_entry(const struct mote_server_connection *connection,
+                                                  struct mote_slice path)
+{
+    static const struct mote_slice health = MOTE_SLICE_LITERAL("/" HEALTH "/");
+    return connection->health_only && !mote_slice_starts_with(path, health)
+               ? &mote_server_other
+               : mote_server_find(connection->worker->server, path);
+}
+
 /* The method that a refused request named, for the observers' labels. */
-static const struct mote_method_entry *find_refused(const struct mote_server *server, const struct mote_fields *fields)
+static const struct mote_method_entry *find_refused(const struct mote_server_connection *connection,
+                                                    const struct mote_fields *fields)
 {
     const struct mote_slice path = fields->known[MOTE_FIELD_PATH];
-    if (!mote_slice_is_present(path) || path.length > server->options.limits->path_length_max) {
+    if (!mote_slice_is_present(path) || path.length > connection->worker->limits->path_length_max) {
         return &mote_server_other;
     }
-    return mote_server_find(server, path);
+    return find_entry(connection, path);
 }
 
 /* The way in of what is no gRPC. */
@@ -176,7 +195,7 @@ static void on_headers(struct mote_server_connection *connection, const struct m
         return;
     }
     const struct mote_method_entry *entry =
-        stands ? mote_server_find(worker->server, request.path) : find_refused(worker->server, fields);
+        stands ? find_entry(connection, request.path) : find_refused(connection, fields);
     struct mote_call *call =
         mote_call_open(connection, event->stream, entry, fields, stands ? request.timeout_ns : MOTE_REQUEST_NO_TIMEOUT);
     event->stream->user = call;

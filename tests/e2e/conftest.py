@@ -50,10 +50,10 @@ generate_stubs()
 class Program:
     """A server process: its log as parsed lines, its address, its end."""
 
-    def __init__(self, command, environment, ready):
+    def __init__(self, command, environment, ready, pass_fds=()):
         self.command = list(map(str, command))
         self.process = subprocess.Popen(self.command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, pass_fds=pass_fds)
         self.address = None
         self.lines = []
         self.text = b""
@@ -146,12 +146,14 @@ class Mote:
         return self.run("user", "create", "--username", username, "--role", role, "--password-stdin",
                         input=password + "\n", **settings)
 
-    def serve(self, **settings):
+    def serve(self, *, through=(), pass_fds=(), **settings):
+        """`through`: a command line that the server's own is put behind."""
         settings = {"JWT_SECRET": self.secret, "LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json", "LOG_ACCESS": "all",
                     "REFLECTION": "on", "WORKERS": "2", "MAX_CONNECTIONS_PER_ADDRESS": "2000",
                     "PASSWORD_HASH": "argon2id:m=1024,t=1,p=1", **settings}
-        program = Program([self.program_path, "serve"], self.environment(**settings),
-                          lambda record: record.get("address") if record.get("event") == "net.listening" else None)
+        program = Program([*through, self.program_path, "serve"], self.environment(**settings),
+                          lambda record: record.get("address") if record.get("event") == "net.listening" else None,
+                          pass_fds)
         self.programs.append(program)
         return program
 

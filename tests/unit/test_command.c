@@ -170,15 +170,15 @@ static void test_the_address_that_is_asked_by_default(void **state)
         {"[::1]:7,0.0.0.0:8", "[::1]:7"},
         {"0.0.0.0:7,[::1]:8", "127.0.0.1:7"},
         {"unix:/run/mote.sock,[::]:1", "unix:/run/mote.sock"},
+        {"unix:/run/mote.sock?mode=0660&group=web,[::]:1", "unix:/run/mote.sock"},
+        {"unix-abstract:what?", "unix-abstract:what?"},
     };
     char address[MOTE_COMMAND_ADDRESS_MAX];
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        assert_int_equal(rows[i].listen != NULL ? setenv("LISTEN", rows[i].listen, 1) : unsetenv("LISTEN"), 0);
-        mote_command_default_address(address);
+        mote_command_default_address(address, rows[i].listen);
         assert_string_equal(address, rows[i].address);
     }
-    assert_int_equal(unsetenv("LISTEN"), 0);
 }
 
 static void test_timeouts(void **state)

@@ -296,7 +296,7 @@ static void test_values_at_their_bounds(void **state)
 static void test_listen(void **state)
 {
     static const struct {
-        const char *variable, *insecure, *told;
+        const char *variable, *other, *told;
         bool is_local;
     } rows[] = {
         {"LISTEN=127.0.0.1:0", NULL, "", true},
@@ -313,14 +313,24 @@ static void test_listen(void **state)
         {"LISTEN=unix:1,unix:2,unix:3,unix:4,unix:5,unix:6,unix:7,unix:8", NULL, "", true},
         {"LISTEN=unix:1,unix:2,unix:3,unix:4,unix:5,unix:6,unix:7,unix:8,unix:9", NULL,
          "P LISTEN: want 1 to 8 addresses\n", true},
+        {"LISTEN=unix:/s?mode=0660&owner=0&group=root,systemd:,systemd:one", NULL, "", true},
+        {"LISTEN=unix:/s?mode=0999", NULL, "P LISTEN: unix:/s?mode=0999: the mode of a unix socket", false},
+        /* nothing secret is said there */
+        {"LISTEN=127.0.0.1:0", "HEALTH_LISTEN=[::]:1,0.0.0.0:1", "", true},
+        {"LISTEN=127.0.0.1:0", "HEALTH_LISTEN=off", "", true},
+        {"LISTEN=127.0.0.1:0", "HEALTH_LISTEN=on", "P HEALTH_LISTEN: on: want host:port", true},
+        {"LISTEN=127.0.0.1:0", "HEALTH_LISTEN=,", "P HEALTH_LISTEN: want 1 to 8 addresses\n", true},
+        {"LISTEN=unix:1,unix:2,unix:3,unix:4", "HEALTH_LISTEN=unix:5,unix:6,unix:7,unix:8", "", true},
+        {"LISTEN=unix:1,unix:2,unix:3,unix:4,unix:5", "HEALTH_LISTEN=unix:6,unix:7,unix:8,unix:9",
+         "P HEALTH_LISTEN: want 1 to 8 addresses, those of LISTEN counted too\n", true},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct load *load = new_load();
         set(load, "JWT_SECRET=" SECRET);
         set(load, rows[i].variable);
-        if (rows[i].insecure != NULL) {
-            set(load, rows[i].insecure);
+        if (rows[i].other != NULL) {
+            set(load, rows[i].other);
         }
         run(load);
         if (strncmp(load->text, rows[i].told, strlen(rows[i].told)) != 0 ||
