@@ -4,10 +4,8 @@
  * Not public; nothing outside src/rpc includes it.
  * Who owns what: a server its registry; a worker its counters; a connection its h2 and its calls; a call its arena. A
  * call lives until its last reference is dropped, which may be after its stream and its connection: the connection's
- * memory (its peer's address) lives as long as any of its calls.
- *
- * `inside` counts how deep we are in a connection: while it is not 0 the owner is not called, because whoever entered
- * takes the output himself.
+ * memory (who its peer is) lives as long as any of its calls. `inside` counts how deep we are in a connection: while it
+ * is not 0 the owner is not called, because whoever entered takes the output himself.
  */
 #ifndef MOTE_RPC_CORE_H
 #define MOTE_RPC_CORE_H

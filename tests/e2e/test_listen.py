@@ -89,6 +89,7 @@ def test_both_families_on_one_port(mote):
     port = addresses(program, 1)[0].rsplit(":", 1)[1]
     assert check(f"127.0.0.1:{port}") == SERVING
     assert check(f"[::1]:{port}") == SERVING
+    wait_for(lambda: len(program.events("rpc.finished")) == 2, what="both calls in the log")
     peers = {line["peer"].rsplit(":", 1)[0] for line in program.events("rpc.finished")}
     assert peers == {"127.0.0.1", "[::1]"}  # and not ::ffff:127.0.0.1
 
