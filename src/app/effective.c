@@ -69,6 +69,7 @@ void mote_effective_compute(struct mote_effective *out, const struct mote_option
     set_metadata(limits, options->max_metadata_size);
     limits->concurrent_streams_max = options->max_concurrent_streams;
     limits->handlers_per_connection_max = larger(limits->handlers_per_connection_max, options->max_concurrent_streams);
+    limits->call_duration_max = options->max_call_duration;
     limits->keepalive_time = options->keepalive_time;
     limits->keepalive_timeout = options->keepalive_timeout;
     limits->connection_idle = options->max_connection_idle;

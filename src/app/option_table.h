@@ -88,6 +88,8 @@
       "Connections at one time from one IPv4 address or IPv6 /64; further ones are closed.")                           \
     X(max_concurrent_streams, MAX_CONCURRENT_STREAMS, COUNT, "100", NULL, 1, 10000, LIMITS,                            \
       "Calls at one time on one connection.")                                                                          \
+    X(max_call_duration, MAX_CALL_DURATION, DURATION, "off", "off", MOTE_OPTION_SECOND, MOTE_OPTION_DAY, LIMITS,       \
+      "The longest that a call with one answer may take, whatever its client allows; then it is DEADLINE_EXCEEDED.")   \
     X(max_recv_message_size, MAX_RECV_MESSAGE_SIZE, SIZE, "4MiB", NULL, 1, 1ull << 30, LIMITS,                         \
       "A request message; a method may declare less, and mote's own declare 64KiB.")                                   \
     X(max_metadata_size, MAX_METADATA_SIZE, SIZE, "8KiB", NULL, 1024, 65536, LIMITS,                                   \

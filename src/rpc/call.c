@@ -43,6 +43,14 @@ static uint64_t later_by(uint64_t from, uint64_t duration)
 
 static void fire(struct mote_timer *timer, uint64_t now_ns);
 
+/* What its client allows, or the server where that is less. Streams of answers end when their clients want. */
+static uint64_t allowed_time(const struct mote_limits *limits, const struct mote_method_entry *entry,
+                             uint64_t timeout_ns)
+{
+    const uint64_t most = limits->call_duration_max;
+    return most != 0 && entry->single_response && most < timeout_ns ? most : timeout_ns;
+}
+
 struct mote_call *mote_call_open(struct mote_server_connection *connection, struct mote_stream *stream,
                                  const struct mote_method_entry *entry, const struct mote_fields *fields,
                                  uint64_t timeout_ns)
@@ -61,7 +69,7 @@ struct mote_call *mote_call_open(struct mote_server_connection *connection, stru
     call->refs = 1;
     call->started_ns = worker->now_ns;
     call->progress_ns = worker->now_ns;
-    call->deadline_ns = later_by(worker->now_ns, timeout_ns);
+    call->deadline_ns = later_by(worker->now_ns, allowed_time(worker->limits, entry, timeout_ns));
     mote_deframer_init(&call->deframer, worker->mem, entry->message_max);
     mote_buffer_init(&call->held, worker->mem, 0);
     mote_timer_init(&call->timer, fire);

@@ -19,6 +19,7 @@
     X(request_stall_timeout, 10 * MOTE_LIMITS_SECOND, ns, "unary requests that make no progress")                      \
     X(request_min_rate, 4096, per_second, "unary requests that trickle, after the stall timeout, in bytes a second")   \
     X(stream_idle_timeout, 300 * MOTE_LIMITS_SECOND, ns, "streaming calls whose client says nothing")                  \
+    X(call_duration_max, 0, ns, "calls with one answer, whatever deadline their clients sent; 0: no bound")            \
     X(concurrent_streams_max, 100, count, "too many streams on a connection")                                          \
     X(handlers_per_connection_max, 100, count, "rapid reset: handlers that outlive their streams")                     \
     X(handlers_max, 1000, count, "handlers in flight, of all connections of the process")                              \

@@ -99,3 +99,18 @@ def test_calls_do_not_notice(mote):
         assert cut.value.code() == grpc.StatusCode.UNAVAILABLE
         assert 1.5 < time.monotonic() - began < 6
     assert program.stop() == 0
+
+
+def test_the_longest_call(mote):
+    """A request that never ends is answered at the server's bound, though its client would wait for ever."""
+    program = mote.serve(MAX_CALL_DURATION="1s")
+    never = threading.Event()
+    with grpc.insecure_channel(program.address) as channel:
+        check = channel.stream_unary("/grpc.health.v1.Health/Check", bytes, bytes)
+        began = time.monotonic()
+        with pytest.raises(grpc.RpcError) as ended:
+            check(iter(lambda: never.wait() and b"", b""))
+        assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline exceeded")
+        assert 0.9 < time.monotonic() - began < 4
+        never.set()
+    assert program.stop() == 0

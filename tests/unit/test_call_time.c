@@ -36,6 +36,37 @@ static void test_deadline(void **state)
     teardown(&fixture);
 }
 
+/* The server's own bound holds for a client without a deadline and for one with a later one, not for an earlier one. */
+static void test_call_duration_max(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *fields;
+        uint64_t ends_ms; /* 0: not by this */
+    } rows[] = {
+        {UNARY, NULL, 2000},
+        {UNARY, "grpc-timeout: 1H", 2000},
+        {UNARY, "grpc-timeout: 1S", 1000},
+        {SERVER_STREAM, NULL, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct call_fixture fixture;
+        struct mote_rpc_pair *pair =
+            call_fixture_setup(&fixture, rows[i].ends_ms != 0 ? call_fixture_hold : call_fixture_hold_stream);
+        pair->limits.call_duration_max = 2 * SECOND;
+        call_fixture_start(pair, rows[i].path, rows[i].fields);
+        mote_rpc_pair_pass(pair, (rows[i].ends_ms != 0 ? rows[i].ends_ms : 60000) * 1000000 - 10000000);
+        assert_false(mote_call_is_over(fixture.call));
+        mote_rpc_pair_pass(pair, 30 * 1000000);
+        assert_int_equal(mote_call_is_over(fixture.call), rows[i].ends_ms != 0);
+        if (rows[i].ends_ms != 0) {
+            assert_contains(mote_rpc_pair_take_log(pair), "grpc-status=4 grpc-message=deadline exceeded\n");
+            mote_call_unref(fixture.call);
+        }
+        teardown(&fixture);
+    }
+}
+
 static void test_deadline_in_stream(void **state)
 {
     (void)state;
@@ -138,7 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deadline),      cmocka_unit_test(test_deadline_in_stream),
         cmocka_unit_test(test_slow_requests), cmocka_unit_test(test_slow_handler),
-        cmocka_unit_test(test_idle_stream),
+        cmocka_unit_test(test_idle_stream),   cmocka_unit_test(test_call_duration_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
