@@ -5,9 +5,8 @@
  *
  * Invariants
  *  1. The answer (taken, fields at fault, no protobuf), the fields that are named and what is said of each are those of
- *     a slow reader, which shares the tables with the library and no code. Where nanopb has the last word (a bool or an
- *     enum beyond 32 bits) a message may be taken or not; where a message comes in parts, which protobuf merges, it may
- *     be at fault as a whole.
+ *     a slow reader, which shares the tables with the library and no code. Where a message comes in parts, which
+ *     protobuf merges, it may be at fault as a whole.
  *  2. What the struct held before makes no difference. After a refusal it is all zero.
  *  3. In a message that was taken counts are within their bounds; strings end inside their room, are UTF-8, and as long
  *     as they were on the wire; a oneof is one of its members or none.
@@ -40,8 +39,7 @@ static const struct mote_method *const methods[] = {
 
 struct reading {
     bool violated;
-    bool undecided; /* nanopb may refuse what is there */
-    bool in_parts;  /* a message that is not repeated is there more than once */
+    bool in_parts; /* a message that is not repeated is there more than once */
     struct mote_codec_failure named;
 };
 
@@ -127,8 +125,7 @@ static bool read_length_field(struct reading *reading, const struct mote_field_r
 }
 
 /* How many elements `value` holds for the field: false when it cannot stand there. */
-static bool count_elements(struct reading *reading, const struct mote_field_rule *rule, unsigned wire,
-                           struct mote_slice value, size_t *count)
+static bool count_elements(const struct mote_field_rule *rule, unsigned wire, struct mote_slice value, size_t *count)
 {
     static const unsigned own[] = {[MOTE_WIRE_VARINT] = 0, [MOTE_WIRE_FIXED64] = 1, [MOTE_WIRE_FIXED32] = 5,
                                    [MOTE_WIRE_STRING] = 2, [MOTE_WIRE_BYTES] = 2,   [MOTE_WIRE_MESSAGE] = 2};
@@ -144,13 +141,8 @@ static bool count_elements(struct reading *reading, const struct mote_field_rule
             if (!read_number(&value, &number)) {
                 return false;
             }
-            reading->undecided = reading->undecided || number > UINT32_MAX;
         }
         return (rule->flags & MOTE_FIELD_REPEATED) != 0;
-    }
-    if (wire == 0 && read_number(&value, &number)) {
-        const bool narrow = rule->form == MOTE_FORM_BOOL || rule->form == MOTE_FORM_UNSIGNED;
-        reading->undecided = reading->undecided || (narrow && number > UINT32_MAX);
     }
     return wire == own[rule->wire_type];
 }
@@ -172,6 +164,22 @@ static bool read_value(struct mote_slice *in, unsigned wire, struct mote_slice *
     return true;
 }
 
+/* Bools and enums have 32 bits. `value` holds one number after the other; the first one's path ends with `index`. */
+static void read_numbers(struct reading *reading, const struct mote_field_rule *rule, const char *outer, size_t index,
+                         struct mote_slice value)
+{
+    const bool narrow = rule->form == MOTE_FORM_BOOL || rule->form == MOTE_FORM_UNSIGNED;
+    uint64_t number = 0;
+    for (; narrow && value.length > 0 && read_number(&value, &number); index++) {
+        char path[MOTE_CODEC_PATH_MAX];
+        const bool repeated = (rule->flags & MOTE_FIELD_REPEATED) != 0;
+        write_path(path, repeated ? "%s%s[%zu]" : "%s%s", outer, rule->name, index);
+        if (number > UINT32_MAX) {
+            name(reading, path, "is out of range", 0);
+        }
+    }
+}
+
 /* One field with its value; *seen is how many there were before. */
 static bool read_field(struct reading *reading, const struct mote_field_rule *rule, const char *outer, unsigned wire,
                        struct mote_slice value, size_t *seen)
@@ -179,7 +187,7 @@ static bool read_field(struct reading *reading, const struct mote_field_rule *ru
     char path[MOTE_CODEC_PATH_MAX];
     size_t count = 0;
     write_path(path, "%s%s", outer, rule->name);
-    if (!count_elements(reading, rule, wire, value, &count)) {
+    if (!count_elements(rule, wire, value, &count)) {
         return false;
     }
     const size_t index = *seen;
@@ -192,7 +200,11 @@ static bool read_field(struct reading *reading, const struct mote_field_rule *ru
         }
         write_path(path, "%s%s[%zu]", outer, rule->name, index);
     }
-    return rule->wire_type < MOTE_WIRE_STRING || read_length_field(reading, rule, path, value);
+    if (rule->wire_type < MOTE_WIRE_STRING) {
+        read_numbers(reading, rule, outer, index, value);
+        return true;
+    }
+    return read_length_field(reading, rule, path, value);
 }
 
 static bool read_message(struct reading *reading, const struct mote_message_type *type, const char *path,
@@ -337,7 +349,7 @@ static void check_message(const struct mote_message_type *type, struct mote_slic
     if (expected == 0 && error == MOTE_EFIELD) {
         fuzz_require(reading.in_parts && failure.count == 1 && strcmp(failure.violations[0].field, type->name) == 0);
     } else {
-        fuzz_require(error == expected || (expected == 0 && reading.undecided && error == MOTE_EDECODE));
+        fuzz_require(error == expected);
     }
     if (expected == MOTE_EFIELD) {
         check_failure(&failure, &reading.named);

@@ -210,7 +210,21 @@ static void check_text(struct walk *walk, const struct level *level, struct mote
     }
 }
 
-/* A packed array of scalars: counts its elements. */
+/*
+ * Names what nanopb would refuse as no protobuf: a number, an enum's among them, that is larger than its room, and a
+ * bool of more than 32 bits, which no encoder writes. A negative enum is one of 64 bits. Signed numbers are cut.
+ */
+static void check_number(struct walk *walk, const struct level *level, uint64_t value)
+{
+    const struct mote_field_rule *rule = level->rule;
+    const unsigned bits = rule->form == MOTE_FORM_BOOL ? 32 : rule->size * 8;
+    if ((rule->form == MOTE_FORM_BOOL || rule->form == MOTE_FORM_UNSIGNED || rule->form == MOTE_FORM_ZIGZAG) &&
+        bits - 1 < 63 && value >> bits != 0) {
+        add_violation(walk, level, true, "is out of range", 0, NULL);
+    }
+}
+
+/* A packed array of scalars: counts its elements, then looks at them. */
 static int walk_packed(struct walk *walk, struct level *level, struct mote_slice in)
 {
     size_t count = 0;
@@ -231,6 +245,14 @@ static int walk_packed(struct walk *walk, struct level *level, struct mote_slice
         count = in.length / width;
     }
     count_elements(walk, level, (uint32_t)count);
+    if (level->rule->wire_type == MOTE_WIRE_VARINT) {
+        const uint8_t *at = in.data;
+        for (; count > 0; count--, level->index++) {
+            uint64_t value = 0;
+            at = read_varint(at, in.data + in.length, &value);
+            check_number(walk, level, value);
+        }
+    }
     return 0;
 }
 
@@ -293,11 +315,15 @@ static int walk_scalar(struct walk *walk, struct level *level, enum mote_wire_ty
 static int walk_field(struct walk *walk, struct level *level, uint32_t wire, const uint8_t **at, const uint8_t *end)
 {
     struct mote_slice value = {NULL, 0};
+    uint64_t number = 0;
     int error = 0;
     switch (wire) {
     case WIRE_VARINT:
         error = walk_scalar(walk, level, MOTE_WIRE_VARINT);
-        *at = skip_varint(*at, end);
+        *at = read_varint(*at, end, &number);
+        if (*at != NULL && level->rule != NULL && error == 0) {
+            check_number(walk, level, number);
+        }
         break;
     case WIRE_FIXED64:
         error = walk_scalar(walk, level, MOTE_WIRE_FIXED64);

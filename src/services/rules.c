@@ -13,6 +13,7 @@
 #define EMAIL_LOCAL_MAX    64u
 #define DISPLAY_POINTS_MAX 64u
 #define PASSWORD_MIN       8u
+#define FOREIGN_HASH_MIN   30u /* of md5-crypt, the shortest: $1$, salt, $, 22 characters */
 
 void mote_rules_note(struct mote_rules *rules, const char *field, const char *text)
 {
@@ -157,11 +158,28 @@ const char *mote_rules_password(struct mote_slice password, struct mote_slice us
     return mote_common_passwords_contain(password) ? "is one of the most used passwords" : NULL;
 }
 
+/* Ours, also damaged, and those of other systems (bcrypt, crypt, any PHC string): taken for a password, the text of
+ * such a hash would open the account to whoever has it. */
+static bool looks_like_hash(struct mote_slice text)
+{
+    static const struct mote_slice marks[] = {MOTE_SLICE_LITERAL("$argon2id$"), MOTE_SLICE_LITERAL("$pbkdf2-sha256$"),
+                                              MOTE_SLICE_LITERAL("pbkdf2-sha256$")};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        if (mote_slice_starts_with(text, marks[i])) {
+            return true;
+        }
+    }
+    size_t dollars = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        dollars += text.data[i] == '$' ? 1u : 0u;
+    }
+    return text.length >= FOREIGN_HASH_MIN && text.data[0] == '$' && dollars >= 3;
+}
+
 const char *mote_rules_password_or_hash(bool *is_hash, struct mote_slice password, struct mote_slice username,
                                         struct mote_slice email)
 {
-    static const struct mote_slice marks[] = {MOTE_SLICE_LITERAL("$argon2id$"), MOTE_SLICE_LITERAL("pbkdf2-sha256$")};
-    *is_hash = mote_slice_starts_with(password, marks[0]) || mote_slice_starts_with(password, marks[1]);
+    *is_hash = looks_like_hash(password);
     if (!*is_hash) {
         return mote_rules_password(password, username, email);
     }

@@ -35,7 +35,8 @@ void mote_rules_lower_username(char *out, const char *username);
 /* The account that a request for a new one asks for, as the store takes it; what breaks a rule is noted. Only an
  * administrator's word counts for the roles and for a verified address. */
 void mote_rules_new_user(struct mote_rules *rules, struct mote_user *out, const user_v1_User *user, bool is_admin);
-/* At an import what stands for the password may be its hash. The reason it is refused, or NULL. */
+/* At an import what stands for the password may be its hash; one that cannot be checked is refused, and not taken for
+ * a password. The reason it is refused, or NULL. */
 const char *mote_rules_password_or_hash(bool *is_hash, struct mote_slice password, struct mote_slice username,
                                         struct mote_slice email);
 /* Numbers of user.v1.Role as bits of enum mote_role_bit: no role means USER. The reason they are refused, or NULL. */

@@ -344,22 +344,26 @@ static void test_import(void **state)
     send(environment, answer, "dave", "pbkdf2-sha256$nonsense");
     send(environment, answer, "dave", "Dave");
     send(environment, answer, "dave", NULL);
+    send(environment, answer, "erin",
+         "$pbkdf2-sha256$i=1000$c29tZXNhbHRzb21lc2FsdA$s5LQUeAEZUMuFVrnmF3OMNPXs3QWnF8SO/5BXmCj6QQ");
+    send(environment, answer, "frank", "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW"); /* bcrypt */
     const user_v1_ImportUsersResponse *response = end_import(environment, answer);
     static const user_v1_ImportFailure failures[] = {
-        {1, 6, "USERNAME_TAKEN"}, {3, 6, "USERNAME_TAKEN"}, {4, 3, "FIELD_INVALID"},
-        {5, 3, "FIELD_INVALID"},  {6, 3, "FIELD_INVALID"},  {7, 3, "FIELD_INVALID"},
+        {1, 6, "USERNAME_TAKEN"}, {3, 6, "USERNAME_TAKEN"}, {4, 3, "FIELD_INVALID"},  {5, 3, "FIELD_INVALID"},
+        {6, 3, "FIELD_INVALID"},  {7, 3, "FIELD_INVALID"},  {10, 3, "FIELD_INVALID"},
     };
     assert_int_equal(answer->status, MOTE_STATUS_OK);
-    assert_int_equal(response->created_count, 3);
-    assert_int_equal(response->failed_count, 6);
-    assert_int_equal(response->failures_count, 6);
-    for (size_t i = 0; i < 6; i++) {
+    assert_int_equal(response->created_count, 4);
+    assert_int_equal(response->failed_count, 7);
+    assert_int_equal(response->failures_count, 7);
+    for (size_t i = 0; i < 7; i++) {
         assert_int_equal(response->failures[i].index, failures[i].index);
         assert_int_equal(response->failures[i].code, failures[i].code);
         assert_string_equal(response->failures[i].reason, failures[i].reason);
     }
     struct services_tokens tokens;
     services_login(&environment->fixture, "bob", "a fine password", &tokens);
+    services_login(&environment->fixture, "erin", "password", &tokens);
     assert_true(services_failed(services_try_login(&environment->fixture, "carol", "a fine password"),
                                 MOTE_STATUS_UNAUTHENTICATED, "CREDENTIALS_INVALID"));
 }

@@ -177,6 +177,36 @@ static void passwords(void **state)
     assert_null(mote_rules_password(mote_slice_text("alice.smith"), mote_slice_text(""), mote_slice_text("")));
 }
 
+/* What stands for a password at an import: a hash of ours, a hash that is refused, or a password. */
+static void passwords_or_hashes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_hash, good;
+    } cases[] = {
+        {"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", true, true},
+        {"$pbkdf2-sha256$i=1000$c29tZXNhbHRzb21lc2FsdA$s5LQUeAEZUMuFVrnmF3OMNPXs3QWnF8SO/5BXmCj6QQ", true, true},
+        {"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65", true, false},
+        {"$pbkdf2-sha256$i=1$c29tZXNhbHRzb21lc2FsdA$s5LQUeAEZUMuFVrnmF3OMNPXs3QWnF8SO/5BXmCj6QQ", true, false},
+        {"pbkdf2-sha256$600000$c29tZXNhbHRzb21lc2FsdA$s5LQUeAEZUMuFVrnmF3OMNPXs3QWnF8SO/5BXmCj6QQ", true, false},
+        {"$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW", true, false},
+        {"$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", true, false},
+        {"$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3u", true, false},
+        {"$money$ for nothing$", false, true},
+        {"a password of $100, or of $200 or of $300", false, true},
+        {"$short", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool is_hash = false;
+        const char *refused = mote_rules_password_or_hash(&is_hash, mote_slice_text(cases[i].text),
+                                                          mote_slice_text("alice"), (struct mote_slice){0});
+        if (is_hash != cases[i].is_hash || (refused == NULL) != cases[i].good) {
+            fail_msg("%s: %d, %s", cases[i].text, is_hash, refused != NULL ? refused : "taken");
+        }
+    }
+}
+
 static void roles(void **state)
 {
     (void)state;
@@ -239,6 +269,7 @@ int main(void)
         cmocka_unit_test(emails_at_their_bounds),
         cmocka_unit_test(display_names),
         cmocka_unit_test(passwords),
+        cmocka_unit_test(passwords_or_hashes),
         cmocka_unit_test(roles),
         cmocka_unit_test(page_sizes),
         cmocka_unit_test(violations_are_collected_up_to_the_bound),

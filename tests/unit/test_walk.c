@@ -306,6 +306,68 @@ static void malformed_goes_before_violations(void **state)
     assert_malformed(&in);
 }
 
+/* Numbers beyond their room, which nanopb would refuse without a name: at max and max + 1. */
+static void numbers_that_do_not_fit_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t number;
+        const char *field;
+        uint64_t max; /* UINT64_MAX: every number is taken */
+    } cases[] = {
+        {codec_test_v1_Scalars_a_bool_tag, "a_bool", UINT32_MAX},
+        {codec_test_v1_Scalars_an_int32_tag, "an_int32", UINT64_MAX},
+        {codec_test_v1_Scalars_an_int64_tag, "an_int64", UINT64_MAX},
+        {codec_test_v1_Scalars_a_uint32_tag, "a_uint32", UINT32_MAX},
+        {codec_test_v1_Scalars_a_uint64_tag, "a_uint64", UINT64_MAX},
+        {codec_test_v1_Scalars_a_sint32_tag, "a_sint32", UINT32_MAX},
+        {codec_test_v1_Scalars_a_sint64_tag, "a_sint64", UINT64_MAX},
+        {codec_test_v1_Scalars_a_color_tag, "a_color", UINT32_MAX},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        const uint64_t over[] = {cases[i].max, cases[i].max + 1, UINT64_C(1) << 40, UINT64_MAX};
+        for (size_t j = 0; j < ARRAY_COUNT(over); j++) {
+            codec_test_v1_Scalars out;
+            struct bytes in = {.length = 0};
+            put_number(&in, cases[i].number, over[j]);
+            const int result = mote_codec_decode(&codec_test_v1_Scalars_type, slice_of(&in), &out, &failure);
+            assert_int_equal(result, over[j] <= cases[i].max ? 0 : MOTE_EFIELD);
+            assert_int_equal(failure.count, over[j] <= cases[i].max ? 0 : 1);
+            if (result != 0) {
+                assert_string_equal(failure.violations[0].field, cases[i].field);
+                assert_string_equal(failure.violations[0].text, "is out of range");
+            } else {
+                assert_int_equal(out.a_bool, i == 0 && over[j] != 0);
+            }
+        }
+    }
+}
+
+static void elements_that_do_not_fit_are_named(void **state)
+{
+    (void)state;
+    struct bytes packed = {.length = 0};
+    struct bytes in = {.length = 0};
+    put_varint(&packed, 1);
+    put_varint(&packed, UINT64_MAX); /* -1, as protobuf writes a negative enum */
+    put_bytes(&in, codec_test_v1_Bounded_colors_tag, packed.data, packed.length);
+    assert_violation(&in, "colors[1]", "is out of range");
+    in.length = 0;
+    put_number(&in, codec_test_v1_Bounded_colors_tag, UINT64_C(1) << 32);
+    put_number(&in, codec_test_v1_Bounded_colors_tag, UINT32_MAX);
+    assert_violation(&in, "colors[0]", "is out of range");
+    /* Packed in two runs, the second of which has it; signed ones are cut. */
+    in.length = 0;
+    put_number(&in, codec_test_v1_Bounded_numbers_tag, UINT64_MAX);
+    put_bytes(&in, codec_test_v1_Bounded_colors_tag, "\1", 1);
+    put_bytes(&in, codec_test_v1_Bounded_colors_tag, packed.data + 1, packed.length - 1);
+    assert_violation(&in, "colors[1]", "is out of range");
+    in.length = 0;
+    put_bytes(&in, codec_test_v1_Bounded_numbers_tag, packed.data, packed.length);
+    assert_decodes(&in);
+    assert_int_equal(bounded.numbers[1], -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +387,8 @@ int main(void)
         cmocka_unit_test(the_list_of_violations_is_bounded),
         cmocka_unit_test(a_long_path_is_cut_off),
         cmocka_unit_test(malformed_goes_before_violations),
+        cmocka_unit_test(numbers_that_do_not_fit_are_named),
+        cmocka_unit_test(elements_that_do_not_fit_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
