@@ -222,6 +222,68 @@ static void test_replies_take_turns(void **state)
     assert_non_null(strstr(text, "DATA 1 16384\nDATA 3 16384\nDATA 1 16384\nDATA 3 16384\n"));
 }
 
+#define REPLY (1u << 20)
+
+static uint8_t pattern(uint32_t stream_id, size_t offset)
+{
+    return (uint8_t)(stream_id * 97 + offset + offset / 251);
+}
+
+/* Checks the DATA that the server sent last; how much each stream has had. */
+static void take_data(struct mote_raw *raw, size_t got[2])
+{
+    (void)mote_raw_collect(raw);
+    struct mote_slice out = mote_buffer_slice(&raw->out);
+    while (out.length != 0) {
+        const uint8_t *frame = out.data;
+        const size_t length = (size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2];
+        const uint32_t id = frame[8];
+        for (size_t i = 0; frame[3] == PEER_DATA && i < length; i++) {
+            assert_int_equal(frame[9 + i], pattern(id, got[id / 2]));
+            got[id / 2]++;
+        }
+        out = mote_slice(frame + 9 + length, out.length - 9 - length);
+    }
+}
+
+/* Two large replies through windows of a byte, and then of any size: each stream gets its own bytes, in order, and
+ * never more than its window. */
+static void test_replies_do_not_mix(void **state)
+{
+    struct mote_raw *raw = *state;
+    size_t got[2] = {0, 0};
+    size_t window[2] = {1, 1};
+    uint8_t *reply = malloc(REPLY);
+    assert_non_null(reply);
+    mote_raw_start(raw);
+    mote_peer_setting(&raw->in, 4, 1);
+    mote_peer_window_update(&raw->in, 0, 3 * REPLY);
+    mote_peer_settings_ack(&raw->in);
+    for (uint32_t id = 1; id <= 3; id += 2) {
+        mote_peer_request(&raw->in, id, true);
+        mote_raw_feed(raw);
+        for (size_t i = 0; i < REPLY; i++) {
+            reply[i] = pattern(id, i);
+        }
+        assert_int_equal(mote_pair_respond(raw->stream), 0);
+        assert_int_equal(mote_h2_write(raw->stream, mote_slice(reply, 5), mote_slice(reply + 5, REPLY - 5)), 0);
+    }
+    free(reply);
+    for (uint32_t step = 0; got[0] < REPLY || got[1] < REPLY; step++) {
+        const uint32_t which = step * 7 / 5 % 2;
+        const uint32_t more = step < 100 ? 1 : step * 7919 % 40000 + 1;
+        mote_peer_window_update(&raw->in, 2 * which + 1, more);
+        window[which] += more;
+        mote_raw_feed(raw);
+        take_data(raw, got);
+        mote_timer_wheel_advance(&raw->pair.wheel, raw->pair.now_ns += SECOND / 5);
+        assert_true(got[0] <= window[0] && got[1] <= window[1]);
+        assert_true(step < 2000);
+    }
+    assert_int_equal(got[0], REPLY);
+    assert_int_equal(got[1], REPLY);
+}
+
 /* A writer that went over the mark is told at half of it, and not before. */
 static void test_writable_at_half(void **state)
 {
@@ -536,6 +598,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_killed_before_our_settings, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_goaways_in_pieces),
         cmocka_unit_test_setup_teardown(test_replies_take_turns, mote_raw_set_up, mote_raw_tear_down),
+        cmocka_unit_test_setup_teardown(test_replies_do_not_mix, mote_raw_set_up, mote_raw_tear_down),
         cmocka_unit_test(test_answers_to_pings_in_one_read),
         cmocka_unit_test(test_writable_at_half),
         cmocka_unit_test(test_metadata_limits),
