@@ -88,6 +88,7 @@ static void write_line(struct mote_access_log *access_log, struct mote_call *cal
                        const struct mote_call_summary *summary)
 {
     const struct mote_identity *identity = mote_call_identity(call);
+    const struct mote_certificate *certificate = mote_call_certificate(call);
     struct mote_slice agent = mote_call_user_agent(call);
     char subject[MOTE_UUID_TEXT_LENGTH];
     struct mote_log_field fields[16];
@@ -100,6 +101,9 @@ static void write_line(struct mote_access_log *access_log, struct mote_call *cal
     fields[count++] = mote_log_uint("grpc_code_num", (uint64_t)summary->status);
     fields[count++] = mote_log_uint("duration_us", microseconds_taken(access_log, call, summary));
     fields[count++] = mote_log_text("peer", mote_call_peer(call));
+    if (certificate != NULL) {
+        fields[count++] = mote_log_text("tls_subject", certificate->subject);
+    }
     fields[count++] = mote_log_slice("authority", mote_call_authority(call));
     fields[count++] = mote_log_slice("user_agent", agent);
     fields[count++] = mote_log_uint("req_bytes", summary->request_bytes);

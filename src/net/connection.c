@@ -470,14 +470,27 @@ static void receive(struct mote_connection *connection, uint8_t *bytes, size_t l
     }
 }
 
+/* Before the first call, who the peer is. */
+static int identify(struct mote_connection *connection)
+{
+    struct mote_certificate *certificate;
+    int error = mote_tls_certificate_read(&certificate, connection->tls, connection->worker->mem);
+    if (error == 0 && certificate != NULL) {
+        mote_server_connection_set_certificate(connection->server_connection, certificate);
+    }
+    return error;
+}
+
 static void decrypt_and_receive(struct mote_connection *connection, struct mote_slice in)
 {
     struct mote_worker *worker = connection->worker;
     do {
         struct mote_tls_room plain = {.bytes = worker->plain_scratch, .size = MOTE_WORKER_SCRATCH};
         struct mote_tls_room out = cipher_room(worker);
+        bool was_established = mote_tls_is_established(connection->tls);
         int result = mote_tls_recv(connection->tls, &in, &plain, &out);
-        if (write_out(connection, out.bytes, out.length) != 0) {
+        if (write_out(connection, out.bytes, out.length) != 0 ||
+            (!was_established && mote_tls_is_established(connection->tls) && identify(connection) != 0)) {
             close_now(connection);
             return;
         }

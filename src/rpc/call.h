@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/certificate.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "rpc/method.h"
@@ -82,8 +83,12 @@ struct mote_slice mote_call_authorization(const struct mote_call *call);
 bool mote_call_authorization_is_repeated(const struct mote_call *call);
 struct mote_slice mote_call_user_agent(const struct mote_call *call);
 struct mote_slice mote_call_authority(const struct mote_call *call);
-/* "192.0.2.1:40000", "[2001:db8::1]:40000", "unix:". */
+/* Where the peer is: "192.0.2.1:40000", "[2001:db8::1]:40000", "unix:". Valid as long as the call. */
 const char *mote_call_peer(const struct mote_call *call);
+/* Which machine the peer is, by the certificate it has shown and that one of the server's authorities for clients has
+ * signed; NULL without TLS, and where none is asked for or a client shows none (TLS_CLIENT_AUTH=optional). Never one
+ * that was not verified. Also for interceptors. Valid as long as the call. */
+const struct mote_certificate *mote_call_certificate(const struct mote_call *call);
 
 /* --- streams --------------------------------------------------------------------------------------------------- */
 

@@ -58,6 +58,11 @@ const char *mote_call_peer(const struct mote_call *call)
     return call->connection->peer;
 }
 
+const struct mote_certificate *mote_call_certificate(const struct mote_call *call)
+{
+    return call->connection->certificate;
+}
+
 static struct mote_slice copy(struct mote_call *call, struct mote_slice text)
 {
     const char *copied = mote_arena_copy_text(&call->arena, text);

@@ -133,11 +133,12 @@ struct mote_server_connection {
     struct mote_timer drain_timer;
     /* connection_life.c */
     struct mote_timer life_timer;
-    uint64_t read_ns;    /* when bytes last came */
-    uint64_t active_ns;  /* when a call last began or ended */
-    uint64_t pinged_ns;  /* when the keepalive ping was sent that is not answered yet; 0: none */
-    uint64_t age_due_ns; /* the end of its age, then of the grace; UINT64_MAX: none */
-    unsigned pings;      /* of any kind, not acknowledged */
+    uint64_t read_ns;                     /* when bytes last came */
+    uint64_t active_ns;                   /* when a call last began or ended */
+    uint64_t pinged_ns;                   /* when the keepalive ping was sent that is not answered yet; 0: none */
+    uint64_t age_due_ns;                  /* the end of its age, then of the grace; UINT64_MAX: none */
+    unsigned pings;                       /* of any kind, not acknowledged */
+    struct mote_certificate *certificate; /* owned; NULL: none */
     char peer[];
 };
 

@@ -126,6 +126,9 @@ struct mote_server_connection_options {
 
 MOTE_MUST_CHECK int mote_server_connection_new(struct mote_server_connection **out, struct mote_server_worker *worker,
                                                const struct mote_server_connection_options *options, uint64_t now_ns);
+/* Who the peer is, before its first bytes are given to recv: takes what was allocated from the worker's `mem`. */
+void mote_server_connection_set_certificate(struct mote_server_connection *connection,
+                                            struct mote_certificate *certificate);
 /* Calls still running are cancelled. */
 void mote_server_connection_free(struct mote_server_connection *connection);
 /* Consumes all of `in` (at most MOTE_H2_RECV_MAX bytes) and runs what follows from it. A negative return: the

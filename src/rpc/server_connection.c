@@ -57,6 +57,7 @@ static void free_if_unused(struct mote_server_connection *connection)
         struct mote_server_worker *worker = connection->worker;
         mote_assert(connection->handlers == 0 && connection->buffered == 0);
         worker->connections--;
+        mote_mem_release(worker->mem, connection->certificate);
         mote_mem_release(worker->mem, connection);
     }
 }
@@ -378,6 +379,13 @@ void mote_server_connection_free(struct mote_server_connection *connection)
     connection->owner = NULL;
     connection->inside--;
     free_if_unused(connection);
+}
+
+void mote_server_connection_set_certificate(struct mote_server_connection *connection,
+                                            struct mote_certificate *certificate)
+{
+    mote_assert(connection->certificate == NULL && connection->calls == 0);
+    connection->certificate = certificate;
 }
 
 bool mote_server_connection_is_open(const struct mote_server_connection *connection)

@@ -8,7 +8,6 @@
 
 #include <mbedtls/error.h>
 #include <mbedtls/platform_util.h>
-#include <mbedtls/sha256.h>
 #include <mbedtls/version.h>
 #include <stdio.h>
 #include <string.h>
@@ -271,16 +270,7 @@ const char *mote_tls_suite(const struct mote_tls *tls)
     return mbedtls_ssl_get_ciphersuite(&tls->ssl);
 }
 
-int mote_tls_get_peer(const struct mote_tls *tls, struct mote_tls_peer *peer)
+const mbedtls_x509_crt *mote_tls_certificate_of(const struct mote_tls *tls)
 {
-    const mbedtls_x509_crt *certificate = tls->is_established ? mbedtls_ssl_get_peer_cert(&tls->ssl) : NULL;
-    if (certificate == NULL) {
-        return MOTE_ENOTFOUND;
-    }
-    if (mbedtls_x509_dn_gets(peer->subject, sizeof peer->subject, &certificate->subject) < 0) {
-        /* Too long: what there is of it ends with a NUL. */
-        peer->subject[sizeof peer->subject - 1] = '\0';
-    }
-    mote_sha256(peer->fingerprint, mote_slice(certificate->raw.p, certificate->raw.len));
-    return 0;
+    return tls->is_established ? mbedtls_ssl_get_peer_cert(&tls->ssl) : NULL;
 }

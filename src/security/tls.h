@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/certificate.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -113,13 +114,9 @@ const char *mote_tls_problem(const struct mote_tls *tls);
 const char *mote_tls_version(const struct mote_tls *tls);
 const char *mote_tls_suite(const struct mote_tls *tls);
 
-/* Who the peer is, by a certificate that one of the authorities has signed. */
-struct mote_tls_peer {
-    char subject[256];       /* "CN=client, O=Example", cut off at the end */
-    uint8_t fingerprint[32]; /* SHA-256 of the certificate */
-};
-
-/* MOTE_ENOTFOUND: it showed no certificate, or is not established. */
-MOTE_MUST_CHECK int mote_tls_get_peer(const struct mote_tls *tls, struct mote_tls_peer *peer);
+/* Who the peer is, by a certificate that one of the authorities has signed; returns owned, to be given back to `mem`.
+ * *out is NULL when it showed none, or is not established. MOTE_ENOMEM. */
+MOTE_MUST_CHECK int mote_tls_certificate_read(struct mote_certificate **out, const struct mote_tls *tls,
+                                              struct mote_mem *mem);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a connection sees of its context. Internal to security. */
+/* What a connection sees of its context, and what else the files of TLS share. Internal to security. */
 #ifndef MOTE_SECURITY_TLS_CONTEXT_H
 #define MOTE_SECURITY_TLS_CONTEXT_H
 
@@ -26,5 +26,8 @@ struct mote_tls_context {
     bool is_pinned;
     int64_t not_after;
 };
+
+/* The peer's, once established; NULL: none. */
+const mbedtls_x509_crt *mote_tls_certificate_of(const struct mote_tls *tls);
 
 #endif

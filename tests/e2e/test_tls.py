@@ -117,6 +117,10 @@ def test_client_certificates(mote, files, choice):
     assert is_served(program, files, client=files.client)
     assert is_served(program, files) == (choice == "optional")
     assert not is_served(program, files, client=files.bad_client)
+    # handlers and interceptors know which machine it is: the log's does
+    wait_for(lambda: len(program.events("rpc.finished")) == (2 if choice == "optional" else 1), what="the log's lines")
+    assert [line.get("tls_subject") for line in program.events("rpc.finished")][:2] in (
+        ["CN=client"], ["CN=client", None])
 
 
 def test_protocols(mote, files):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/certificates.h"
 
+#include <arpa/inet.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
@@ -73,23 +74,63 @@ static void set_serial(mbedtls_x509write_cert *writer)
 #endif
 }
 
-/* SubjectAltName: a SEQUENCE of [2] names, all short enough for one-byte lengths. */
+/* The tag and bytes of "one.example", "URI:…", "email:…", "IP:…" (RFC 5280 §4.2.1.6). */
+static unsigned char read_name(const char *name, unsigned char *out, size_t *length)
+{
+    static const struct {
+        const char *prefix;
+        unsigned char tag;
+    } kinds[] = {{"URI:", 0x86}, {"email:", 0x81}, {"IP:", 0x87}};
+    unsigned char tag = 0x82;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) == 0) {
+            name += strlen(kinds[i].prefix);
+            tag = kinds[i].tag;
+        }
+    }
+    *length = strlen(name);
+    if (tag != 0x87) {
+        memcpy(out, name, *length < 100 ? *length : 100);
+    } else if (inet_pton(AF_INET, name, out) == 1) {
+        *length = 4;
+    } else if (inet_pton(AF_INET6, name, out) == 1) {
+        *length = 16;
+    } else {
+        memcpy(out, name, *length); /* no address at all */
+    }
+    return tag;
+}
+
+static void add_name(unsigned char *der, size_t *length, const char *text)
+{
+    unsigned char bytes[128];
+    size_t name;
+    const unsigned char tag = read_name(text, bytes, &name);
+    if (name > 100) {
+        must(-1, "a name is too long");
+    }
+    der[(*length)++] = tag;
+    der[(*length)++] = (unsigned char)name;
+    memcpy(der + *length, bytes, name);
+    *length += name;
+}
+
+/* SubjectAltName: a SEQUENCE of names. */
 static void set_names(mbedtls_x509write_cert *writer, const struct test_identity_wish *wish)
 {
-    unsigned char der[128] = {0x30, 0};
-    size_t length = 2;
+    unsigned char der[2048] = {0x30, 0x82};
+    size_t length = 4;
     for (size_t i = 0; i < sizeof wish->names / sizeof wish->names[0] && wish->names[i] != NULL; i++) {
-        size_t name = strlen(wish->names[i]);
-        if (length + 2 + name > 127) {
-            must(-1, "names are too long");
-        }
-        der[length++] = 0x82;
-        der[length++] = (unsigned char)name;
-        memcpy(der + length, wish->names[i], name);
-        length += name;
+        add_name(der, &length, wish->names[i]);
     }
-    if (length > 2) {
-        der[1] = (unsigned char)(length - 2);
+    for (unsigned i = 0; i < wish->more_names; i++) {
+        char text[24];
+        (void)snprintf(text, sizeof text, "n%u.example", i);
+        add_name(der, &length, text);
+    }
+    if (length > 4) {
+        der[2] = (unsigned char)((length - 4) >> 8);
+        der[3] = (unsigned char)(length - 4);
         MUST(mbedtls_x509write_crt_set_extension(writer, MBEDTLS_OID_SUBJECT_ALT_NAME,
                                                  MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, der, length));
     }

@@ -15,7 +15,8 @@ struct test_identity {
 
 struct test_identity_wish {
     const char *subject;                /* "CN=server" */
-    const char *names[4];               /* DNS names, NULL behind the last */
+    const char *names[8];               /* DNS names, "URI:…", "email:…" and "IP:…", NULL behind the last */
+    unsigned more_names;                /* "n0.example", … behind them */
     const char *not_before;             /* "20200101000000"; NULL: long ago */
     const char *not_after;              /* NULL: far away */
     const struct test_identity *issuer; /* NULL: signs itself */

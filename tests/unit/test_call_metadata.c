@@ -120,12 +120,44 @@ static void test_metadata_in(void **state)
     teardown(&fixture);
 }
 
+static void give_certificate(struct mote_rpc_pair *pair)
+{
+    struct mote_certificate *certificate = mote_mem_allocate_zeroed(pair->mem, sizeof *certificate);
+    assert_non_null(certificate);
+    certificate->subject = "CN=gateway";
+    mote_server_connection_set_certificate(pair->connection, certificate);
+}
+
+/* A call knows its peer's certificate as long as it lives, also past its connection; without one it has none. */
+static void test_certificate(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct call_fixture fixture;
+        struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
+        if (i == 1) {
+            give_certificate(pair);
+        }
+        call_fixture_start(pair, UNARY, NULL);
+        mote_rpc_pair_close_server(pair);
+        assert_true(mote_call_is_over(fixture.call));
+        assert_int_equal(mote_call_certificate(fixture.call) != NULL, i == 1);
+        if (i == 1) {
+            assert_string_equal(mote_call_certificate(fixture.call)->subject, "CN=gateway");
+        }
+        assert_string_equal(mote_call_peer(fixture.call), "192.0.2.1:40000");
+        mote_call_unref(fixture.call);
+        teardown(&fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_metadata_out),
         cmocka_unit_test(test_metadata_limits),
         cmocka_unit_test(test_metadata_in),
+        cmocka_unit_test(test_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

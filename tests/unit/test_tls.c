@@ -380,7 +380,7 @@ static void test_client_certificates(void **state)
         {"required, expired", &expired_client, MOTE_TLS_CLIENT_AUTH_REQUIRED, false, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct mote_tls_peer peer;
+        struct mote_certificate *peer = NULL;
         struct pair *pair = pair_new(client_context(cases[i].client, &authority),
                                      server_context(&server_ec, NULL, cases[i].client_auth), "one.example");
         pump(pair);
@@ -389,13 +389,94 @@ static void test_client_certificates(void **state)
             fail_msg("%s: %s", cases[i].name, mote_tls_problem(pair->server.tls));
         }
         if (server_is_up) {
-            assert_int_equal(mote_tls_get_peer(pair->server.tls, &peer), cases[i].is_known ? 0 : MOTE_ENOTFOUND);
+            assert_int_equal(mote_tls_certificate_read(&peer, pair->server.tls, mote_mem_system()), 0);
+            assert_int_equal(peer != NULL, cases[i].is_known);
         }
-        if (server_is_up && cases[i].is_known) {
-            assert_string_equal(peer.subject, "CN=somebody");
+        if (peer != NULL) {
+            assert_string_equal(peer->subject, "CN=somebody");
         }
+        mote_mem_release(mote_mem_system(), peer);
         pair_free(pair);
     }
+}
+
+/* What the server knows of this client; owned. */
+static struct mote_certificate *certificate_of(const struct test_identity *identity, struct mote_mem *mem, int expected)
+{
+    struct mote_certificate *certificate = NULL;
+    struct pair *pair = pair_new(client_context(identity, &authority),
+                                 server_context(&server_ec, NULL, MOTE_TLS_CLIENT_AUTH_REQUIRED), "one.example");
+    assert_int_equal(mote_tls_certificate_read(&certificate, pair->server.tls, mem), 0);
+    assert_null(certificate); /* nobody is known before the handshake is over */
+    pump(pair);
+    assert_true(is_up(pair));
+    assert_int_equal(mote_tls_certificate_read(&certificate, pair->server.tls, mem), expected);
+    pair_free(pair);
+    return certificate;
+}
+
+static void test_what_a_certificate_says(void **state)
+{
+    static const struct mote_certificate_name expected[] = {
+        {MOTE_CERTIFICATE_NAME_DNS, "one.example"},      {MOTE_CERTIFICATE_NAME_URI, "spiffe://example.org/gateway"},
+        {MOTE_CERTIFICATE_NAME_IP, "192.0.2.1"},         {MOTE_CERTIFICATE_NAME_IP, "2001:db8::1"},
+        {MOTE_CERTIFICATE_NAME_EMAIL, "me@example.org"},
+    };
+    static struct test_identity named;
+    (void)state;
+    test_identity_make(&named, &(struct test_identity_wish){
+                                   .subject = "CN=gateway,O=Example,C=AA",
+                                   .issuer = &authority,
+                                   .names = {"one.example", "URI:spiffe://example.org/gateway", "IP:192.0.2.1",
+                                             "URI:no spaces", "IP:2001:db8::1", "\x7f.example", "email:me@example.org"},
+                               });
+    struct mote_certificate *certificate = certificate_of(&named, mote_mem_system(), 0);
+    assert_non_null(certificate);
+    assert_non_null(strstr(certificate->subject, "CN=gateway"));
+    assert_non_null(strstr(certificate->subject, "O=Example"));
+    assert_true(certificate->der.length > 300 && certificate->der.data[0] == 0x30);
+    assert_int_equal(certificate->name_count, sizeof expected / sizeof expected[0]);
+    for (size_t i = 0; i < certificate->name_count; i++) {
+        assert_int_equal(certificate->names[i].kind, expected[i].kind);
+        assert_string_equal(certificate->names[i].text, expected[i].text);
+    }
+    struct mote_certificate *again = certificate_of(&named, mote_mem_system(), 0);
+    assert_memory_equal(certificate->fingerprint, again->fingerprint, sizeof again->fingerprint);
+    mote_mem_release(mote_mem_system(), again);
+    mote_mem_release(mote_mem_system(), certificate);
+}
+
+static void test_many_names_and_a_long_subject(void **state)
+{
+    static const unsigned counts[] = {MOTE_CERTIFICATE_NAMES_MAX, MOTE_CERTIFICATE_NAMES_MAX + 1};
+    static struct test_identity many;
+    static const char *const attributes[] = {"CN", "O", "OU", "L", "ST", "C"};
+    char subject[500] = "";
+    (void)state;
+    for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
+        size_t length = strlen(subject);
+        (void)snprintf(subject + length, sizeof subject - length, "%s%s=%060d", i > 0 ? "," : "", attributes[i], 7);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        test_identity_make(&many, &(struct test_identity_wish){.subject = i == 0 ? "CN=many" : subject,
+                                                               .issuer = &authority,
+                                                               .more_names = counts[i]});
+        struct mote_certificate *certificate = certificate_of(&many, mote_mem_system(), 0);
+        assert_int_equal(certificate->name_count, MOTE_CERTIFICATE_NAMES_MAX);
+        assert_string_equal(certificate->names[MOTE_CERTIFICATE_NAMES_MAX - 1].text, "n63.example");
+        assert_in_range(strlen(certificate->subject), i == 0 ? 7 : 100, MOTE_CERTIFICATE_SUBJECT_MAX - 1);
+        mote_mem_release(mote_mem_system(), certificate);
+    }
+}
+
+static void test_a_certificate_without_memory(void **state)
+{
+    struct mote_failing_mem failing;
+    (void)state;
+    mote_failing_mem_init(&failing);
+    mote_failing_mem_arm(&failing, 1, false);
+    assert_null(certificate_of(&client, &failing.mem, MOTE_ENOMEM));
+    assert_int_equal(failing.live_count, 0);
 }
 
 static void test_client_checks_the_server(void **state)
@@ -573,6 +654,9 @@ int main(void)
         cmocka_unit_test(test_flipped_handshake),
         cmocka_unit_test(test_server_names),
         cmocka_unit_test(test_client_certificates),
+        cmocka_unit_test(test_what_a_certificate_says),
+        cmocka_unit_test(test_many_names_and_a_long_subject),
+        cmocka_unit_test(test_a_certificate_without_memory),
         cmocka_unit_test(test_client_checks_the_server),
         cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_other_bytes),
