@@ -3,7 +3,10 @@
 
 add_library(mote_options INTERFACE)
 target_compile_definitions(mote_options INTERFACE _GNU_SOURCE)
-target_include_directories(mote_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+# The public headers are <mote/…> for their users, in the tree as when they are installed.
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/include/mote SYMBOLIC)
+target_include_directories(mote_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/include)
 target_compile_options(mote_options INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-common
   $<$<BOOL:${MOTE_WERROR}>:-Werror>)
@@ -22,17 +25,21 @@ if(MOTE_COVERAGE)
   target_link_options(mote_options INTERFACE --coverage)
 endif()
 
-# mote_layer(<name> SOURCES … HOT … USES <layers…> LIBRARIES <third-party names…>): one static library a folder.
+# mote_layer(<name> PUBLIC … SOURCES … HOT … USES <layers…> LIBRARIES <third-party names…>): one static library a folder.
+# PUBLIC are the headers that users of the library may include; they name each other relatively, so that they do where they are installed.
 # HOT are those of its sources that every call runs through. A release compiles them for speed and the others for size, which is a
 # sixth of the program (docs/performance.md). Without HOT all are compiled for speed.
 function(mote_layer name)
-  cmake_parse_arguments(arg "" "" "SOURCES;HOT;USES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "PUBLIC;SOURCES;HOT;USES;LIBRARIES" ${ARGN})
   add_library(mote_${name} STATIC ${arg_SOURCES})
   if(arg_HOT)
     set(cold ${arg_SOURCES})
     list(REMOVE_ITEM cold ${arg_HOT})
     set_source_files_properties(${cold} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Oz>")
   endif()
+  foreach(header ${arg_PUBLIC})
+    set_property(GLOBAL APPEND PROPERTY MOTE_PUBLIC_HEADERS ${name}/${header})
+  endforeach()
   target_link_libraries(mote_${name} PUBLIC mote_options)
   foreach(layer ${arg_USES})
     target_link_libraries(mote_${name} PUBLIC mote_${layer})

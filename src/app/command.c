@@ -9,9 +9,9 @@
 
 #include "app/exit_code.h"
 #include "app/option_value.h"
-#include "app/tls_files.h"
 #include "base/list.h"
 #include "net/dial.h"
+#include "net/tls_files.h"
 
 #define LOG_PATIENCE_NS (uint64_t) MOTE_NS_PER_SECOND
 

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "app/options.h"
-#include "app/tls_files.h"
 #include "base/network.h"
 #include "base/text.h"
 #include "net/listen_address.h"
 #include "net/runtime.h"
+#include "net/tls_files.h"
 #include "security/keyring.h"
 #include "security/password.h"
 

@@ -21,11 +21,9 @@
 #include "app/effective.h"
 #include "app/exit_code.h"
 #include "app/keys.h"
-#include "app/tls_files.h"
 #include "auth/v1/auth.mote.h"
-#include "google/rpc/error_details.mote.h"
-#include "google/rpc/status.mote.h"
 #include "net/runtime.h"
+#include "net/tls_files.h"
 #include "rpc/health.h"
 #include "rpc/reflection.h"
 #include "security/secret.h"
@@ -170,7 +168,13 @@ static void tell_of_certificates(struct process *process, const char *event, con
 static int open_tls(struct process *process)
 {
     char problem[MOTE_TLS_FILES_PROBLEM_MAX];
-    process->tls_files.options = &process->options;
+    process->tls_files = (struct mote_tls_files){
+        .certificates = process->options.tls_cert_file,
+        .keys = process->options.tls_key_file,
+        .key_password = process->options.tls_key_password,
+        .client_authorities = process->options.tls_client_ca_file,
+        .clients_may_be_unknown = process->options.tls_client_auth == MOTE_TLS_CLIENT_AUTH_CHOICE_OPTIONAL,
+    };
     int error = mote_tls_files_load(&process->tls_files, &process->tls, problem);
     if (error != 0) {
         return fail(process, "tls.start_failed", problem,
@@ -254,12 +258,6 @@ static int register_all(struct process *process)
     }
     if (error == 0 && process->services.reflection) {
         error = mote_reflection_register(process->server);
-    }
-    if (error == 0) { /* clients decode error details by them */
-        error = mote_server_add_file(process->server, &google_rpc_error_details_proto_file);
-    }
-    if (error == 0) {
-        error = mote_server_add_file(process->server, &google_rpc_status_proto_file);
     }
     return error != 0 ? error : mote_server_check(process->server);
 }

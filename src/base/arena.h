@@ -8,9 +8,9 @@
 
 #include <stddef.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/slice.h"
+#include "error.h"
+#include "memory.h"
+#include "slice.h"
 
 #define MOTE_ARENA_CHUNK 1024u
 

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/slice.h"
+#include "error.h"
+#include "memory.h"
+#include "slice.h"
 
 struct mote_buffer {
     struct mote_mem *mem;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "slice.h"
 
 #define MOTE_CERTIFICATE_NAMES_MAX   64u  /* further ones are left out */
 #define MOTE_CERTIFICATE_SUBJECT_MAX 256u /* with its NUL; longer ones are cut off */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "error.h"
 
 #define MOTE_NS_PER_SECOND 1000000000u
 #define MOTE_NS_PER_MS     1000000u

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/slice.h"
+#include "slice.h"
 
 enum mote_log_level {
     MOTE_LOG_DEBUG,

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/list.h"
+#include "list.h"
 
 #define MOTE_TIMER_TICK_NS 1000000u
 #define MOTE_TIMER_LEVELS  5u

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
-#include "base/error.h"
-#include "base/slice.h"
+#include "../base/buffer.h"
+#include "../base/error.h"
+#include "../base/slice.h"
 
 struct pb_msgdesc_s; /* nanopb's */
 

@@ -14,7 +14,7 @@
 #include <pb.h>
 #include <stddef.h>
 
-#include "codec/codec.h"
+#include "codec.h"
 
 /* The X that is given to <message>_FIELDLIST: one initialiser of struct mote_field_rule. */
 #define MOTE_FIELD_RULE(T, allocation, presence, kind, field, n) MOTE_RULE_##presence(T, allocation, kind, field, n)

@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "rpc/client.h"
-#include "rpc/method.h"
-#include "security/tls.h"
-#include "wire/fields.h"
-#include "wire/status.h"
+#include "../base/error.h"
+#include "../rpc/client.h"
+#include "../rpc/method.h"
+#include "../security/tls.h"
+#include "../wire/fields.h"
+#include "../wire/status.h"
 
 #define MOTE_DIAL_TEXT_MAX 256u
 

@@ -11,13 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "base/task.h"
-#include "rpc/server.h"
-#include "security/tls.h"
-#include "wire/limits.h"
+#include "../base/error.h"
+#include "../base/log.h"
+#include "../base/memory.h"
+#include "../base/task.h"
+#include "../rpc/server.h"
+#include "../security/tls.h"
+#include "../wire/limits.h"
 
 #define MOTE_RUNTIME_WORKERS_MAX   64u
 #define MOTE_RUNTIME_LISTENERS_MAX 8u

@@ -14,13 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
-#include "base/certificate.h"
-#include "base/error.h"
-#include "base/slice.h"
-#include "rpc/method.h"
-#include "security/jwt.h"
-#include "wire/status.h"
+#include "../base/arena.h"
+#include "../base/certificate.h"
+#include "../base/error.h"
+#include "../base/slice.h"
+#include "../security/jwt.h"
+#include "../wire/status.h"
+#include "method.h"
 
 struct mote_server_worker;
 

@@ -10,15 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/slice.h"
-#include "base/timer_wheel.h"
-#include "rpc/method.h"
-#include "wire/compression.h"
-#include "wire/fields.h"
-#include "wire/limits.h"
-#include "wire/status.h"
+#include "../base/error.h"
+#include "../base/memory.h"
+#include "../base/slice.h"
+#include "../base/timer_wheel.h"
+#include "../wire/compression.h"
+#include "../wire/fields.h"
+#include "../wire/limits.h"
+#include "../wire/status.h"
+#include "method.h"
 
 struct mote_client; /* what connections of one thread share */
 struct mote_client_connection;

@@ -7,9 +7,9 @@
 #ifndef MOTE_RPC_HEALTH_H
 #define MOTE_RPC_HEALTH_H
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "rpc/server.h"
+#include "../base/error.h"
+#include "../base/memory.h"
+#include "server.h"
 
 #define MOTE_HEALTH_SERVICES_MAX 16u
 #define MOTE_HEALTH_NAME_MAX     256u /* bytes, as the .proto bounds it */

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/slice.h"
-#include "codec/codec.h"
+#include "../base/slice.h"
+#include "../codec/codec.h"
 
 struct mote_call;
 

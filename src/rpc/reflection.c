@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "google/rpc/error_details.mote.h"
+#include "google/rpc/status.mote.h"
 #include "grpc/reflection/v1/reflection.mote.h"
 #include "grpc/reflection/v1alpha/reflection.mote.h"
 #include "rpc/core.h"
@@ -453,7 +455,12 @@ void grpc_reflection_v1alpha_server_reflection_server_reflection_info(
 
 int mote_reflection_register(struct mote_server *server)
 {
-    const int error = mote_server_add_service(server, &grpc_reflection_v1_ServerReflection_service, NULL);
-    return error != 0 ? error
-                      : mote_server_add_service(server, &grpc_reflection_v1alpha_ServerReflection_service, NULL);
+    int error = mote_server_add_service(server, &grpc_reflection_v1_ServerReflection_service, NULL);
+    if (error == 0) {
+        error = mote_server_add_service(server, &grpc_reflection_v1alpha_ServerReflection_service, NULL);
+    }
+    if (error == 0) { /* clients decode the details of errors by them */
+        error = mote_server_add_file(server, &google_rpc_error_details_proto_file);
+    }
+    return error != 0 ? error : mote_server_add_file(server, &google_rpc_status_proto_file);
 }

@@ -4,13 +4,13 @@
 #ifndef MOTE_RPC_REFLECTION_H
 #define MOTE_RPC_REFLECTION_H
 
-#include "base/error.h"
-#include "rpc/server.h"
+#include "../base/error.h"
+#include "server.h"
 
 /* Files that one server can describe: of its services, of what they import, and those of mote_server_add_file. */
 #define MOTE_REFLECTION_FILES_MAX 256u
 
-/* Registers both services. What they tell is what is registered when they are asked. */
+/* Registers both services. What they tell is what is registered when they are asked, and the details of errors. */
 MOTE_MUST_CHECK int mote_reflection_register(struct mote_server *server);
 
 #endif

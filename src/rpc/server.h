@@ -14,16 +14,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "base/slice.h"
-#include "base/timer_wheel.h"
-#include "rpc/access.h"
-#include "rpc/call.h"
-#include "rpc/method.h"
-#include "wire/limits.h"
+#include "../base/clock.h"
+#include "../base/error.h"
+#include "../base/log.h"
+#include "../base/memory.h"
+#include "../base/slice.h"
+#include "../base/timer_wheel.h"
+#include "../wire/limits.h"
+#include "access.h"
+#include "call.h"
+#include "method.h"
 
 struct mote_event; /* wire/h2.h */
 struct mote_server;

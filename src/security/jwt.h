@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/slice.h"
+#include "../base/error.h"
+#include "../base/slice.h"
 
 #define MOTE_JWT_LENGTH_MAX 2048u
 #define MOTE_JWT_KID_MAX    32u

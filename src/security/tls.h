@@ -15,11 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/certificate.h"
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/slice.h"
+#include "../base/certificate.h"
+#include "../base/clock.h"
+#include "../base/error.h"
+#include "../base/memory.h"
+#include "../base/slice.h"
 
 #define MOTE_TLS_IDENTITIES_MAX 8u
 #define MOTE_TLS_PROBLEM_MAX    256u

@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 
-#include "base/buffer.h"
-#include "base/error.h"
-#include "base/slice.h"
+#include "../base/buffer.h"
+#include "../base/error.h"
+#include "../base/slice.h"
 
 /* What the messages of a call may be compressed with: X(constant, "name in grpc-encoding"), the worst first. */
 #define MOTE_ENCODING_MAP(X)                                                                                           \

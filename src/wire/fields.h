@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/slice.h"
+#include "../base/error.h"
+#include "../base/slice.h"
 
 /* X(constant, "name") */
 #define MOTE_FIELD_MAP(X)                                                                                              \

@@ -21,13 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/memory.h"
-#include "base/slice.h"
-#include "base/timer_wheel.h"
-#include "wire/fields.h"
-#include "wire/limits.h"
-#include "wire/status.h"
+#include "../base/error.h"
+#include "../base/memory.h"
+#include "../base/slice.h"
+#include "../base/timer_wheel.h"
+#include "fields.h"
+#include "limits.h"
+#include "status.h"
 
 #define MOTE_H2_RECV_MAX 65536u
 

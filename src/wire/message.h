@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
-#include "base/error.h"
-#include "base/slice.h"
+#include "../base/buffer.h"
+#include "../base/error.h"
+#include "../base/slice.h"
 
 #define MOTE_MESSAGE_PREFIX 5u
 

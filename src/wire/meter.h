@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/slice.h"
-#include "wire/limits.h"
-#include "wire/status.h"
+#include "../base/slice.h"
+#include "limits.h"
+#include "status.h"
 
 #define MOTE_METER_CLOSED_IDS       64u  /* recently closed streams remembered, a power of two */
 #define MOTE_METER_SKIPPED_RANGES   16u  /* ranges of identifiers a client skipped */

@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/slice.h"
-#include "wire/compression.h"
-#include "wire/fields.h"
-#include "wire/limits.h"
-#include "wire/status.h"
+#include "../base/slice.h"
+#include "compression.h"
+#include "fields.h"
+#include "limits.h"
+#include "status.h"
 
 #define MOTE_REQUEST_NO_TIMEOUT UINT64_MAX
 

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/slice.h"
+#include "../base/error.h"
+#include "../base/slice.h"
 
 /* X(constant, number, "UPPER_SNAKE", "CamelCase as grpc-go spells it") */
 #define MOTE_STATUS_MAP(X)                                                                                             \

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-#include "base/slice.h"
+#include "../base/error.h"
+#include "../base/slice.h"
 
 #define MOTE_TIMEOUT_TEXT_MAX 9u
 

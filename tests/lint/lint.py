@@ -6,6 +6,7 @@ Layers (include lines and linked libraries), size of files and functions, left-o
 `lint.py --self-test` proves on planted breaches that each rule can fail.
 """
 
+import os
 import pathlib
 import re
 import subprocess
@@ -62,7 +63,7 @@ def check_layers(root, path, lines, report):
         match = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
         if not match:
             continue
-        name = match.group(1)
+        name = match.group(1).removeprefix("../")
         if THIRD_PARTY.match(name):
             if not any(name.startswith(prefix) for prefix in libraries):
                 report(path, number, f"src/{layer} must not include {name}")
@@ -72,7 +73,7 @@ def check_layers(root, path, lines, report):
         elif "/" in name and name.split("/")[0] in LAYERS:
             other = name.split("/")[0]
             if other != layer and other not in allowed and name not in allowed:
-                report(path, number, f"src/{layer} must not include {name}")
+                report(path, number, f"src/{layer} must not include {match.group(1)}")
 
 
 # Modules of net and app that are plain functions are tested like any other.
@@ -128,6 +129,25 @@ def check_terminate(root, path, lines, report):
         report(path, 1, "nghttp2_session_terminate_session stands in one function of src/wire/h2.c only")
 
 
+def public_headers(root):
+    """What the layers' CMakeLists.txt list as PUBLIC: "rpc/call.h"."""
+    for path in sorted((root / "src").glob("*/CMakeLists.txt")):
+        match = re.search(r"^\s*PUBLIC ([^A-Z)]+)", path.read_text(encoding="utf-8"), re.M)
+        for name in match.group(1).split() if match else []:
+            yield f"{path.parent.name}/{name}"
+
+
+def check_public(root, report):
+    """A public header names others of its kind only, and as seen from itself: so it can be installed anywhere."""
+    public = set(public_headers(root))
+    for name in sorted(public):
+        path = root / "src" / name
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            match = re.match(r'\s*#\s*include\s*"([^"]+)"', line)
+            if match and os.path.normpath(os.path.join(os.path.dirname(name), match.group(1))) not in public:
+                report(path, number, f"a public header, and {match.group(1)} is none as seen from here: ../<layer>/<name>.h")
+
+
 def lint(root, clang_format):
     problems = []
 
@@ -144,6 +164,7 @@ def lint(root, clang_format):
         check_words(path, lines, report)
         check_secrets(root, path, lines, report)
         check_terminate(root, path, lines, report)
+    check_public(root, report)
     if clang_format and files:
         result = subprocess.run([clang_format, "--dry-run", "--style=file", *map(str, files)],
                                 capture_output=True, text=True, cwd=root, check=False)
@@ -167,6 +188,8 @@ PLANTED = [
     ("src/base/h.c", "/* TO" "DO: later */\n", "TODO without a reason"),
     ("src/base/i.c", "int a; \n", "white space at the end"),
     ("src/security/j.c", "int a = memcmp(b, c, 1);\n", "memcmp or strcmp"),
+    ("src/wire/l.h", '#include "../rpc/call.h"\n', "must not include ../rpc/call.h"),
+    ("src/codec/codec.h", '#include "base/slice.h"\n', "a public header"),
     ("src/wire/k.c", "nghttp2_session_terminate_session(s, 0);\n", "terminate_session stands in one"),
 ]
 
@@ -178,6 +201,11 @@ def self_test():
             root = pathlib.Path(folder)
             (root / name).parent.mkdir(parents=True)
             (root / name).write_text("/* SPDX-License-Identifier: Apache-2.0 */\n" + text, encoding="utf-8")
+            (root / "src/codec").mkdir(parents=True, exist_ok=True)
+            (root / "src/codec/CMakeLists.txt").write_text("mote_layer(codec\n  PUBLIC codec.h\n  SOURCES a.c)\n",
+                                                           encoding="utf-8")
+            if not (root / "src/codec/codec.h").exists():
+                (root / "src/codec/codec.h").touch()
             problems, _ = lint(root, None)
             if not any(expected in problem for problem in problems):
                 failed += 1

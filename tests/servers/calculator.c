@@ -3,10 +3,10 @@
  * The handlers of calculator.proto: one of each kind of call. What a call needs between two invocations of its handler
  * is in the call's arena, so nothing is freed here; a handler that goes on after it has returned holds a reference.
  */
+#include <mote/rpc/call.h>
 #include <pb_encode.h>
 
 #include "calculator.mote.h"
-#include "rpc/call.h"
 
 #define PADDING_MAX 65536u
 

@@ -21,6 +21,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
+        os.symlink(os.path.join(SOURCE, "src"), self.path("mote"))  # <mote/…> as users write it
 
     def path(self, name):
         return os.path.join(self.folder.name, name)
@@ -53,7 +54,7 @@ class Case(unittest.TestCase):
 
     def compile(self, name):
         flags = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes", "-Werror", "-fsyntax-only"]
-        folders = ["-I" + folder for folder in [os.path.join(SOURCE, "src"), self.folder.name] + INCLUDES]
+        folders = ["-I" + folder for folder in [self.folder.name] + INCLUDES]
         result = subprocess.run(
             [COMPILER] + flags + folders + [self.path(name)], capture_output=True, text=True, check=False
         )

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "app/tls_files.h"
+#include "net/tls_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,18 +148,18 @@ static void add_files_to_stamp(uint64_t *stamp, const char *list)
     }
 }
 
-static uint64_t make_stamp(const struct mote_options *options)
+static uint64_t make_stamp(const struct mote_tls_files *files)
 {
     uint64_t stamp = 0xcbf29ce484222325u;
-    add_files_to_stamp(&stamp, options->tls_cert_file);
-    add_files_to_stamp(&stamp, options->tls_key_file);
-    add_files_to_stamp(&stamp, options->tls_client_ca_file);
+    add_files_to_stamp(&stamp, files->certificates);
+    add_files_to_stamp(&stamp, files->keys);
+    add_files_to_stamp(&stamp, files->client_authorities);
     return stamp;
 }
 
 bool mote_tls_files_have_changed(struct mote_tls_files *files)
 {
-    uint64_t stamp = make_stamp(files->options);
+    uint64_t stamp = make_stamp(files);
     bool is_another = stamp != files->stamp;
     files->stamp = stamp;
     return is_another;
@@ -167,24 +167,29 @@ bool mote_tls_files_have_changed(struct mote_tls_files *files)
 
 /* --- loading ---------------------------------------------------------------------------------------------------- */
 
-static int read_all(struct reading *reading, const struct mote_options *options, struct mote_tls_options *tls,
+static int read_all(struct reading *reading, const struct mote_tls_files *files, struct mote_tls_options *tls,
                     struct mote_tls_identity *identities)
 {
     int result = 0;
-    size_t count = mote_tls_files_count(options->tls_cert_file);
+    size_t count = mote_tls_files_count(files->certificates);
+    if (count > MOTE_TLS_IDENTITIES_MAX || count != mote_tls_files_count(files->keys)) {
+        (void)snprintf(reading->problem, MOTE_TLS_FILES_PROBLEM_MAX,
+                       "TLS: there must be a key for each certificate, and at most %u of them",
+                       MOTE_TLS_IDENTITIES_MAX);
+        return MOTE_EINVAL;
+    }
     for (size_t i = 0; i < count && result == 0; i++) {
-        result = read_pem(reading, &identities[i].certificate, options->tls_cert_file, i);
+        result = read_pem(reading, &identities[i].certificate, files->certificates, i);
         if (result == 0) {
-            result = read_pem(reading, &identities[i].key, options->tls_key_file, i);
+            result = read_pem(reading, &identities[i].key, files->keys, i);
         }
     }
     tls->identities = identities;
     tls->identity_count = count;
-    if (result == 0 && options->tls_client_ca_file != NULL) {
-        tls->client_auth = options->tls_client_auth == MOTE_TLS_CLIENT_AUTH_CHOICE_OPTIONAL
-                               ? MOTE_TLS_CLIENT_AUTH_OPTIONAL
-                               : MOTE_TLS_CLIENT_AUTH_REQUIRED;
-        result = read_pem(reading, &tls->authorities, options->tls_client_ca_file, 0);
+    if (result == 0 && files->client_authorities != NULL) {
+        tls->client_auth =
+            files->clients_may_be_unknown ? MOTE_TLS_CLIENT_AUTH_OPTIONAL : MOTE_TLS_CLIENT_AUTH_REQUIRED;
+        result = read_pem(reading, &tls->authorities, files->client_authorities, 0);
     }
     return result;
 }
@@ -212,17 +217,17 @@ int mote_tls_files_load(struct mote_tls_files *files, struct mote_tls_context **
 {
     struct mote_tls_identity identities[MOTE_TLS_IDENTITIES_MAX];
     struct mote_tls_options tls = {
-        .key_password = files->options->tls_key_password, .random = mote_random_system(), .mem = mote_mem_system()};
+        .key_password = files->key_password, .random = mote_random_system(), .mem = mote_mem_system()};
     *out = NULL;
-    if (files->options->tls_cert_file == NULL) {
+    if (files->certificates == NULL) {
         return 0;
     }
     struct reading *reading = new_reading(problem);
     if (reading == NULL) {
         return MOTE_ENOMEM;
     }
-    files->stamp = make_stamp(files->options); /* before reading: what changes meanwhile is read again */
-    int result = read_all(reading, files->options, &tls, identities);
+    files->stamp = make_stamp(files); /* before reading: what changes meanwhile is read again */
+    int result = read_all(reading, files, &tls, identities);
     if (result == 0) {
         result = make_context(out, &tls, problem);
     }
