@@ -150,11 +150,17 @@ static void check_agreement(struct mote_tls *tls)
 
 static void shake_hands(struct mote_tls *tls)
 {
+    const size_t said = tls->out->length;
     int code = mbedtls_ssl_handshake(&tls->ssl);
     if (code == 0) {
         check_agreement(tls);
     } else if (!is_waiting(code)) {
         fail_with_code(tls, code);
+        /* mbedtls does not tell the peer of each, such as a hello in several records (2.28). */
+        if (tls->out->length == said && code != MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
+            (void)mbedtls_ssl_send_alert_message(&tls->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                                 MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+        }
     }
 }
 

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS looked at from outside, by programs of others: openssl s_client and testssl.sh, over keys of both kinds."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+from certificates import Identity
+from conftest import wait_for
+from test_tls import Files, is_served, raw_connection, raw_context, serve
+
+SUITES = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305",
+          "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return Files(tmp_path_factory.mktemp("certificates"))
+
+
+def has_tls13(mote):
+    """mbedtls 3 has it, 2.28 not."""
+    return int(re.search(r"mbedtls (\d+)", mote.run("version").stdout).group(1)) >= 3
+
+
+def s_client(program, *arguments, name="one.example", alpn="h2", input=b"Q\n"):
+    """(whether the handshake was completed, all that was said)"""
+    command = ["openssl", "s_client", "-connect", program.address, *map(str, arguments)]
+    command += ["-servername", name] if name else ["-noservername"]
+    command += ["-alpn", alpn] if alpn else []
+    result = subprocess.run(command, input=input, capture_output=True, timeout=30, check=False)
+    text = (result.stdout + result.stderr).decode(errors="replace")
+    return re.search(r"Cipher is (?!\(NONE\))", text) is not None, text
+
+
+def alerts(text):
+    return [int(number) for number in re.findall(r"SSL alert number (\d+)", text)]
+
+
+def test_versions(mote, files):
+    program = serve(mote, files.server, files.rsa)
+    for version in ("-tls1", "-tls1_1"):
+        done, text = s_client(program, version, "-cipher", "ALL:@SECLEVEL=0")
+        assert not done and alerts(text) == [70], text  # protocol_version
+    done, text = s_client(program, "-tls1_2")
+    assert done and "Protocol  : TLSv1.2" in text
+    done, text = s_client(program, "-tls1_3")
+    assert done == has_tls13(mote), text
+    newest = "TLSv1.3" if has_tls13(mote) else "TLSv1.2"
+    assert f"New, {newest}, Cipher is" in s_client(program)[1]
+    # Who comes with less than the server has is told that it can do better only by one who does (RFC 8446 §4.1.3),
+    # and one that says it came back with less is refused (RFC 7507): there is nothing less to fall back to.
+    done, text = s_client(program, "-tls1_2", "-fallback_scsv")
+    assert done != has_tls13(mote) or alerts(text) == [86], text
+
+
+@pytest.mark.parametrize("kind", ["server", "rsa"])
+def test_suites(mote, files, kind):
+    """The six suites of TLS 1.2, by the kind of the key;
+    none of the others that openssl has."""
+    program = serve(mote, getattr(files, kind))
+    mine = [suite for suite in SUITES if ("ECDSA" in suite) == (kind == "server")]
+    listed = subprocess.run(["openssl", "ciphers", "-s", "-tls1_2", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"],
+                            capture_output=True, check=True, text=True).stdout.strip()
+    every = [suite for suite in listed.split(":") if not suite.startswith("TLS_")]
+    assert set(mine) < set(every) and len(every) > 40, every
+    for suite in mine:
+        done, text = s_client(program, "-tls1_2", "-cipher", suite)
+        assert done and f"Cipher is {suite}" in text, text
+    rest = [suite for suite in every if suite not in mine]
+    # All at once; then, of what is taken, the halves.
+    taken, queue = [], [rest]
+    while queue:
+        some = queue.pop()
+        done, text = s_client(program, "-tls1_2", "-cipher", ":".join(some) + ":@SECLEVEL=0")
+        if done and len(some) == 1:
+            taken += some
+        elif done:
+            queue += [some[:len(some) // 2], some[len(some) // 2:]]
+        else:
+            assert alerts(text) == [40], text  # handshake_failure
+    assert taken == []
+
+
+def test_curves(mote, files):
+    program = serve(mote, files.rsa)  # an EC key has a curve of its own
+    for curve in ("P-256", "X25519", "P-384"):
+        assert s_client(program, "-curves", curve)[0], curve
+    assert not s_client(program, "-tls1_2", "-curves", "P-521")[0]
+    assert is_served(program, files)
+
+
+def test_application_protocol(mote, files):
+    """h2, or nothing: no byte of HTTP/2 for who has not agreed to it (RFC 9113 §3.3)."""
+    program = serve(mote, files.server)
+    for offer in (None, "http/1.1", "h2c", "H2", "h2x", "grpc-exp"):
+        _, text = s_client(program, "-quiet", alpn=offer, input=b"")
+        assert 120 in alerts(text), (offer, text)  # no_application_protocol
+        assert "\x00\x00\x12\x04\x00" not in text and "\x04\x00\x00\x00\x00\x00" not in text
+    done, text = s_client(program, alpn="http/1.1,h2")
+    assert done and "ALPN protocol: h2" in text
+
+
+def test_server_names(mote, files):
+    """Known and unknown ones, none, one that is an address, and the longest there is."""
+    program = serve(mote, files.server, files.other)
+    for name, subject in (("one.example", "server"), ("two.example", "other"), ("TWO.example", "other"),
+                          ("three.example", "server"), (None, "server"), ("127.0.0.1", "server"),
+                          ("x" * 63 + "." + "y" * 63 + "." + "z" * 63 + "." + "w" * 63, "server")):
+        done, text = s_client(program, name=name)
+        assert done and re.search(rf"subject=CN ?= ?{subject}\b", text), (name, text)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_resumption(mote, files, tmp_path, version):
+    """By a ticket; not by the id of a session; and not past a reload, which makes new ticket keys."""
+    if version == "-tls1_3" and not has_tls13(mote):
+        pytest.skip("this mbedtls has no TLS 1.3")
+    live = Identity(tmp_path, "live", issuer=files.authority, names=["one.example"])
+    program = serve(mote, live)
+    session = tmp_path / "session"
+
+    def come_back():
+        return "Reused, TLS" in s_client(program, version, "-sess_in", session)[1]
+
+    # The ticket of 1.3 comes behind the handshake, so the client stays a moment.
+    with subprocess.Popen(["openssl", "s_client", "-connect", program.address, "-alpn", "h2", version, "-sess_out",
+                           session], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as first:
+        time.sleep(1)
+        first.communicate(b"Q\n", timeout=20)
+    assert session.exists()
+    assert come_back()
+    without = tmp_path / "without"
+    s_client(program, "-tls1_2", "-no_ticket", "-sess_out", without)
+    assert not without.exists() or "Reused, TLS" not in s_client(program, "-tls1_2", "-sess_in", without)[1]
+    fresh = Identity(tmp_path, "fresh", issuer=files.authority, names=["one.example"])
+    shutil.move(fresh.key, live.key)
+    shutil.move(fresh.certificate, live.certificate)
+    wait_for(lambda: program.events("tls.reloaded"), what="the new certificate")
+    assert not come_back()
+    assert is_served(program, files)
+
+
+def test_renegotiation(mote, files):
+    """Refused (RFC 9113 §9.2.1); who asks for it on and on is sent away, and costs nothing."""
+    program = serve(mote, files.server)
+    for _ in range(3):
+        done, text = s_client(program, "-tls1_2", input=b"R\n" * 50)
+        assert done and re.search("no renegotiation|unexpected eof|SSL alert number 100|renegotiation", text, re.I)
+    done, text = s_client(program, "-tls1_2", "-legacy_renegotiation", input=b"R\nQ\n")
+    assert "RENEGOTIATING" in text and is_served(program, files)
+
+
+@pytest.mark.parametrize("asked", [b"K\n", b"k\n"])
+def test_key_update(mote, files, asked):
+    """TLS 1.3 lets a client change its keys. mbedtls 3.6 does not know that: the connection ends, cleanly."""
+    if not has_tls13(mote):
+        pytest.skip("this mbedtls has no TLS 1.3")
+    program = serve(mote, files.server)
+    done, text = s_client(program, "-tls1_3", input=asked + b"Q\n")
+    assert done and "KEYUPDATE" in text
+    assert is_served(program, files)
+
+
+def hello_of(files):
+    """A ClientHello, as one record."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = raw_context(files).wrap_bio(incoming, outgoing, server_hostname="one.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def answer_to(program, *pieces):
+    host, port = program.address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.002)
+        try:
+            return connection.recv(5)
+        except ConnectionResetError:
+            return b""
+
+
+def test_hello_in_pieces(mote, files):
+    """Segments of TCP may end anywhere. A ClientHello over several records is taken where mbedtls can (3.6.4), and is
+    answered by an alert where it cannot."""
+    program = serve(mote, files.server)
+    hello = hello_of(files)
+    assert answer_to(program, *(hello[i:i + 1] for i in range(len(hello))))[:1] == b"\x16"
+    body = hello[5:]
+    records = [b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in (body[:50], body[50:])]
+    assert answer_to(program, *records)[:1] in (b"\x16", b"\x15")
+    assert is_served(program, files)
+
+
+def test_garbage(mote, files):
+    """Not TLS at all, or TLS that is broken: an alert or nothing, and the others go on."""
+    program = serve(mote, files.server)
+    hello = hello_of(files)
+    for bytes_ in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\x80\x2e\x01\x03\x01" + b"\0" * 60,
+                   b"\x17\x03\x03\x00\x01x", b"\x15\x03\x03\x00\x02\x02\x28", b"\x16\x03\x01\x00\x00" * 10,
+                   hello[:9] + b"\xff" * (len(hello) - 9), b"\0" * 1000):
+        assert answer_to(program, bytes_)[:1] in (b"", b"\x15"), bytes_[:10]
+    assert is_served(program, files)
+
+
+def test_end_without_goodbye(mote, files):
+    """A connection that ends without close_notify, by either end of TCP, is over; the others go on."""
+    program = serve(mote, files.server)
+    for _ in range(20):
+        os.close(raw_connection(program, raw_context(files)).detach())
+        connection = raw_connection(program, raw_context(files))
+        connection.shutdown(socket.SHUT_WR)  # of the socket: no close_notify
+        connection.close()
+    assert is_served(program, files)
+    assert program.stop() == 0
+
+
+# What testssl finds fault with though it is as it should be.
+EXCEPTIONS = {
+    "engine_problem": "of the openssl that it uses",
+    "service": "it asks for HTTP/1.1",
+    "cert_trust": "it asks by address, and the certificate is for a name",
+    "cert_chain_of_trust": "the authority is the test's own",
+    "cert_expirationStatus": "the certificates live 30 days",
+    "cert_notAfter": "the certificates live 30 days",
+    "cert_revocation": "the authority has no list of revoked ones",
+    "cert_extlifeSpan": "the certificates live 30 days",
+    "DNS_CAArecord": "the name is in no DNS",
+    "scanProblem": "of its own",
+    "clientAuth": "none is asked for",
+}
+
+
+def test_testssl(mote, files, tmp_path):
+    program_path = shutil.which("testssl") or shutil.which("testssl.sh")
+    if program_path is None:
+        pytest.skip("testssl.sh is not installed")
+    program = serve(mote, files.server, files.rsa)
+    report = tmp_path / "report.json"
+    subprocess.run([program_path, "--quiet", "--warnings", "off", "--color", "0", "--jsonfile", report, "-p", "-s", "-P",
+                    "-f", "-U", "-S", program.address], stdin=subprocess.DEVNULL, capture_output=True, timeout=400,
+                   check=False)
+    findings = [{**found, "id": found["id"].split()[0]} for found in json.loads(report.read_text())]
+    faults = [found for found in findings if found["severity"] not in ("OK", "INFO") and found["id"] not in EXCEPTIONS]
+    assert faults == []
+    by_id = {found["id"]: found["finding"] for found in findings}
+    assert len(by_id) > 60
+    for name, expected in (("SSLv2", "not offered"), ("SSLv3", "not offered"), ("TLS1", "not offered"),
+                           ("TLS1_1", "not offered"), ("TLS1_2", "offered"), ("ALPN_HTTP2", "h2"),
+                           ("cipherlist_NULL", "not offered"), ("cipherlist_aNULL", "not offered"),
+                           ("cipherlist_EXPORT", "not offered"), ("cipherlist_LOW", "not offered"),
+                           ("cipherlist_3DES_IDEA", "not offered"), ("secure_renego", "supported"),
+                           ("secure_client_renego", "not vulnerable"), ("sessionresumption_ticket", "supported"),
+                           ("sessionresumption_ID", "not supported"), ("heartbleed", "not vulnerable"),
+                           ("CCS", "not vulnerable"), ("CRIME_TLS", "not vulnerable")):
+        assert by_id[name].startswith(expected), (name, by_id[name])
+    assert by_id["TLS1_3"].startswith("offered") == has_tls13(mote)
+    assert is_served(program, files)
