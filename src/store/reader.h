@@ -16,6 +16,7 @@ struct mote_reader {
     const struct mote_changes *changes;
     bool in_turn;     /* a read transaction is open */
     bool is_doubtful; /* after an error: opened anew before the next read */
+    uint32_t looked;  /* rows read for lists in this turn, counted by mote_reader_list_users */
     uint64_t number;  /* of the last commit that the open transaction sees at least */
 };
 

@@ -23,6 +23,8 @@
 #define TEXT_MAX  (MOTE_EMAIL_MAX + sizeof TEXT_END)
 #define ROLES_ALL 7u
 
+#define COUNTED_A_ROW 8u /* entries of an index are counted in the time that one row is read in */
+
 /* --- matching -------------------------------------------------------------------------------------------------- */
 
 static bool text_matches(enum mote_store_match match, const char *wanted, const char *text)
@@ -121,7 +123,7 @@ static enum mote_statement walk_statement(const struct mote_store_list_users *re
     return read->descending ? MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING : MOTE_STATEMENT_LIST_BY_USERNAME;
 }
 
-static int walk_rows(struct mote_store_list_users *read, sqlite3_stmt *statement)
+static int walk_rows(struct mote_reader *reader, struct mote_store_list_users *read, sqlite3_stmt *statement)
 {
     struct mote_user user;
     uint32_t rows = 0;
@@ -133,6 +135,7 @@ static int walk_rows(struct mote_store_list_users *read, sqlite3_stmt *statement
             break;
         }
         bool is_match = matches(&read->filter, &user);
+        reader->looked++;
         if (looked++ == MOTE_STORE_LOOKED_MAX || (is_match && rows == read->limit)) {
             read->more = true;
             break;
@@ -168,7 +171,7 @@ static int walk(struct mote_reader *reader, struct mote_store_list_users *read)
         mote_sqlite_bind_text(statement, 1, read->has_after ? after.username : text);
     }
     mote_sqlite_bind_int(statement, 3, (read->filter.is_set ? MOTE_STORE_LOOKED_MAX : read->limit) + 1);
-    int result = walk_rows(read, statement);
+    int result = walk_rows(reader, read, statement);
     mote_sqlite_reset(statement);
     return result;
 }
@@ -250,13 +253,11 @@ static unsigned part_count(enum range range)
 
 /* Up to *count, which becomes what there is if that is less. */
 static int count_range(struct mote_reader *reader, const struct mote_store_filter *filter, enum range range,
-                       uint32_t *count)
+                       sqlite3_stmt *statement, uint32_t *count)
 {
     char end[TEXT_MAX];
     int64_t counted = 0;
-    sqlite3_stmt *statement = NULL;
-    int result = mote_sqlite_prepare_one(
-        &reader->sqlite, (enum mote_statement)(MOTE_STATEMENT_COUNT_BY_USERNAME + (int)range), 0, &statement);
+    int result = 0;
     for (unsigned part = 0; part < part_count(range) && result == 0 && counted < *count; part++) {
         if (bind_part(statement, filter, range, part, end)) {
             mote_sqlite_bind_int(statement, 3, *count - counted);
@@ -266,8 +267,42 @@ static int count_range(struct mote_reader *reader, const struct mote_store_filte
         }
         mote_sqlite_reset(statement);
     }
-    (void)sqlite3_finalize(statement);
     *count = counted < *count ? (uint32_t)counted : *count;
+    reader->looked += *count / COUNTED_A_ROW;
+    return result;
+}
+
+/* The range that leaves the fewest, `own` where all leave too many. What is rare is found soon: all are counted a
+ * little, then those of which there was more. */
+static int choose_range(struct mote_reader *reader, const struct mote_store_filter *filter, enum range own,
+                        enum range *best)
+{
+    static const uint32_t bounds[] = {64, 640, MOTE_STORE_LOOKED_MAX + 1};
+    sqlite3_stmt *statements[RANGES] = {NULL};
+    uint32_t fewest = MOTE_STORE_LOOKED_MAX + 1;
+    int result = 0;
+    *best = own;
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0] && fewest > MOTE_STORE_LOOKED_MAX && result == 0; i++) {
+        uint32_t bound = bounds[i];
+        for (int range = 0; range < RANGES && result == 0; range++) {
+            uint32_t count = bound;
+            if (has_range(filter, (enum range)range) && statements[range] == NULL) {
+                result = mote_sqlite_prepare_one(&reader->sqlite,
+                                                 (enum mote_statement)(MOTE_STATEMENT_COUNT_BY_USERNAME + range), 0,
+                                                 &statements[range]);
+            }
+            if (result == 0 && statements[range] != NULL) {
+                result = count_range(reader, filter, (enum range)range, statements[range], &count);
+            }
+            if (count < bound) {
+                bound = fewest = count;
+                *best = (enum range)range;
+            }
+        }
+    }
+    for (int range = 0; range < RANGES; range++) {
+        (void)sqlite3_finalize(statements[range]);
+    }
     return result;
 }
 
@@ -343,6 +378,7 @@ static int collect_range(struct mote_reader *reader, const struct mote_store_lis
             result = mote_sqlite_column_user(statement, &user);
             if (result == 0) {
                 collect_row(collection, read, &user);
+                reader->looked++;
                 result = mote_sqlite_step(statement);
             }
         }
@@ -378,20 +414,16 @@ static int list_filtered(struct mote_reader *reader, struct mote_store_list_user
 {
     enum range own = read->order == MOTE_STORE_ORDER_USERNAME ? RANGE_USERNAME : RANGE_TIME;
     enum range best = own;
-    uint32_t fewest = MOTE_STORE_LOOKED_MAX + 1;
+    bool is_own_alone = true;
     int result = 0;
     if (is_in_order(read)) {
         return collect(reader, read, RANGE_STATE);
     }
-    for (int i = 0; i < RANGES && result == 0; i++) {
-        uint32_t count = fewest;
-        if (has_range(&read->filter, (enum range)i)) {
-            result = count_range(reader, &read->filter, (enum range)i, &count);
-        }
-        if (count < fewest) {
-            fewest = count;
-            best = (enum range)i;
-        }
+    for (int range = 0; range < RANGES; range++) {
+        is_own_alone = is_own_alone && (range == (int)own || !has_range(&read->filter, (enum range)range));
+    }
+    if (!is_own_alone) {
+        result = choose_range(reader, &read->filter, own, &best);
     }
     if (result != 0) {
         return result;

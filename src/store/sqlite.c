@@ -378,11 +378,18 @@ int mote_sqlite_get_refresh(struct mote_sqlite *sqlite, const uint8_t hash[32], 
 
 int mote_sqlite_find_request(struct mote_sqlite *sqlite, int64_t now, struct mote_store_request *request)
 {
-    sqlite3_stmt *statement = mote_sqlite_statement(sqlite, MOTE_STATEMENT_FIND_REQUEST);
+    sqlite3_stmt **slot = &sqlite->statements[MOTE_STATEMENT_FIND_REQUEST]; /* few readers ever need it */
+    int result = *slot != NULL
+                     ? 0
+                     : mote_sqlite_prepare_one(sqlite, MOTE_STATEMENT_FIND_REQUEST, SQLITE_PREPARE_PERSISTENT, slot);
+    if (result != 0) {
+        return result;
+    }
+    sqlite3_stmt *statement = *slot;
     mote_sqlite_bind_bytes(statement, 1, request->caller, sizeof request->caller);
     mote_sqlite_bind_bytes(statement, 2, request->id, sizeof request->id);
     mote_sqlite_bind_int(statement, 3, now - MOTE_STORE_REQUEST_KEEP_NS);
-    int result = mote_sqlite_step(statement);
+    result = mote_sqlite_step(statement);
     if (result == 1) {
         result = mote_sqlite_column_bytes(statement, 0, request->user_id, sizeof request->user_id);
         if (result == 0) {

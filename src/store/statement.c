@@ -82,7 +82,7 @@ static const struct {
     [MOTE_STATEMENT_LAST_OF_FEED] = {READER | WRITER, "SELECT sequence, time FROM feed "
                                                       "WHERE sequence = (SELECT max(sequence) FROM feed)"},
     [MOTE_STATEMENT_REVOKED_TOKENS] = {READER, "SELECT id, expire_time FROM revoked_tokens WHERE expire_time >= ?1"},
-    [MOTE_STATEMENT_FIND_REQUEST] = {READER | WRITER, "SELECT user_id, digest, kid FROM requests "
+    [MOTE_STATEMENT_FIND_REQUEST] = {DEMAND | WRITER, "SELECT user_id, digest, kid FROM requests "
                                                       "WHERE caller = ?1 AND id = ?2 AND create_time >= ?3"},
     [MOTE_STATEMENT_ID_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE id = ?1"},
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},

@@ -13,6 +13,8 @@
 #include "store/reader.h"
 #include "store/writer.h"
 
+#define LOOKED_A_TURN 1000u /* rows read for lists before the next one waits for a turn */
+
 struct mote_store {
     struct mote_mem *mem;
     struct mote_log *log;
@@ -28,7 +30,10 @@ struct mote_store_session {
     struct mote_mailbox *mailbox;
     struct mote_reader reader;
     struct mote_feed_follower follower;
-    unsigned outstanding; /* writes submitted and not done; the session's thread only */
+    unsigned outstanding; /* writes submitted and lists that wait; the session's thread only */
+    struct mote_task list_next;
+    struct mote_store_list_users *lists; /* for a later turn, in the order they came */
+    struct mote_store_list_users **lists_end;
 };
 
 static void run_done(struct mote_task *task)
@@ -143,6 +148,31 @@ bool mote_store_is_healthy(const struct mote_store *store)
     return mote_writer_is_healthy(&store->writer);
 }
 
+static int end_read(struct mote_store_session *session, int result)
+{
+    if (result == MOTE_ECORRUPT || result == MOTE_EIO) {
+        mote_writer_suspect(&session->store->writer, result);
+    }
+    return result;
+}
+
+static void list_users(struct mote_store_session *session, struct mote_store_list_users *read)
+{
+    read->done(read, end_read(session, mote_reader_list_users(&session->reader, read)));
+}
+
+static void run_list(struct mote_task *task)
+{
+    struct mote_store_session *session = MOTE_CONTAINER_OF(task, struct mote_store_session, list_next);
+    struct mote_store_list_users *read = session->lists;
+    session->lists = read->next;
+    session->outstanding--;
+    if (session->lists != NULL) {
+        session->mailbox->post(session->mailbox, task);
+    }
+    list_users(session, read);
+}
+
 int mote_store_session_open(struct mote_store_session **out, struct mote_store *store, struct mote_mailbox *mailbox)
 {
     struct mote_store_session *session = mote_mem_allocate_zeroed(store->mem, sizeof *session);
@@ -157,6 +187,7 @@ int mote_store_session_open(struct mote_store_session **out, struct mote_store *
     session->store = store;
     session->mailbox = mailbox;
     session->follower.mailbox = mailbox;
+    session->list_next.run = run_list;
     *out = session;
     return 0;
 }
@@ -174,14 +205,7 @@ void mote_store_session_close(struct mote_store_session *session)
 void mote_store_session_end_turn(struct mote_store_session *session)
 {
     mote_reader_end_turn(&session->reader);
-}
-
-static int end_read(struct mote_store_session *session, int result)
-{
-    if (result == MOTE_ECORRUPT || result == MOTE_EIO) {
-        mote_writer_suspect(&session->store->writer, result);
-    }
-    return result;
+    session->reader.looked = 0;
 }
 
 void mote_store_get_user(struct mote_store_session *session, struct mote_store_get_user *read)
@@ -189,9 +213,21 @@ void mote_store_get_user(struct mote_store_session *session, struct mote_store_g
     read->done(read, end_read(session, mote_reader_get_user(&session->reader, read)));
 }
 
+/* Whatever is asked for at once, others on this thread do not wait for more than about one page of it. */
 void mote_store_list_users(struct mote_store_session *session, struct mote_store_list_users *read)
 {
-    read->done(read, end_read(session, mote_reader_list_users(&session->reader, read)));
+    if (session->lists == NULL && session->reader.looked < LOOKED_A_TURN) {
+        list_users(session, read);
+        return;
+    }
+    read->next = NULL;
+    session->outstanding++;
+    if (session->lists == NULL) {
+        session->lists_end = &session->lists;
+        session->mailbox->post(session->mailbox, &session->list_next);
+    }
+    *session->lists_end = read;
+    session->lists_end = &read->next;
 }
 
 void mote_store_get_session(struct mote_store_session *session, struct mote_store_get_session *read)

@@ -147,8 +147,10 @@ struct mote_store_list_users {
     bool more;     /* the answer: something follows, or may with a filter */
     int64_t total; /* all users, a kept counter; -1 with a filter */
     void (*done)(struct mote_store_list_users *read, int result);
+    struct mote_store_list_users *next; /* the store's */
 };
 
+/* Done at once, or, when many are asked for in one turn, in one of the next, one a turn. */
 void mote_store_list_users(struct mote_store_session *session, struct mote_store_list_users *read);
 
 struct mote_store_get_session {

@@ -353,6 +353,48 @@ static void test_page_size(void **state)
     free(listing.users);
 }
 
+/* Pages that are asked for at once and look at much: one a turn, in the order they came. */
+static void test_turns(void **state)
+{
+    struct environment *environment = *state;
+    struct fixture *fixture = &environment->fixture;
+    struct listing listings[5];
+    memset(listings, 0, sizeof listings);
+    for (size_t i = 0; i < 5; i++) {
+        listings[i].read.filter = (struct mote_store_filter){.is_set = true, ANY_TIME};
+        listings[i].read.order = MOTE_STORE_ORDER_USERNAME;
+        listings[i].read.filter.username_match = MOTE_STORE_MATCH_PREFIX;
+        memcpy(listings[i].read.filter.username, "user", sizeof "user");
+        listings[i].read.filter.roles = i == 4 ? 6 : 1; /* the last one finds what is rare */
+        listings[i].read.limit = i == 4 ? 1 : 200;
+        listings[i].read.filter.email_match = i == 4 ? MOTE_STORE_MATCH_ANY : MOTE_STORE_MATCH_PREFIX;
+        listings[i].read.filter.email[0] = 'b';
+        listings[i].read.row = take;
+        listings[i].read.done = done;
+        listings[i].users = calloc(200, sizeof *listings[i].users);
+        listings[i].result = 1;
+        mote_store_list_users(fixture->session, &listings[i].read);
+    }
+    for (size_t turn = 0; turn < 5; turn++) {
+        for (size_t i = 0; i < 5; i++) {
+            assert_int_equal(listings[i].result, i <= turn ? 0 : 1);
+        }
+        mote_store_session_end_turn(fixture->session);
+        if (turn < 4) {
+            fixture_pump(fixture);
+        }
+    }
+    assert_int_equal(listings[4].count, 1);
+    /* Nothing waits any more. */
+    listings[4].result = 1;
+    listings[4].on_page = 0;
+    mote_store_list_users(fixture->session, &listings[4].read);
+    assert_int_equal(listings[4].result, 0);
+    for (size_t i = 0; i < 5; i++) {
+        free(listings[i].users);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_page_size, set_up_few, tear_down),
         cmocka_unit_test_setup_teardown(test_every_filter_in_a_large_store, set_up_many, tear_down),
         cmocka_unit_test_setup_teardown(test_looked_at, set_up_many, tear_down),
+        cmocka_unit_test_setup_teardown(test_turns, set_up_many, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
