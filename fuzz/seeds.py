@@ -196,6 +196,8 @@ def literal(name, value):
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(4, 1, 0)
 REQUEST = b"\x83\x86" + literal(b":path", b"/a.B/C") + literal(b":authority", b"a") + literal(b"te", b"trailers")
+CALL = (b"\x83\x86" + literal(b":path", b"/foo/bar") + literal(b":authority", b"localhost") +
+        literal(b"content-type", b"application/grpc") + literal(b"te", b"trailers"))
 
 
 def h2_input(wire, flags=0, fail_at=0, delay=0, cuts=(), seconds=0):
@@ -205,21 +207,39 @@ def h2_input(wire, flags=0, fail_at=0, delay=0, cuts=(), seconds=0):
     return bytes([flags, fail_at, delay]) + b"".join((len(r) | top).to_bytes(2, "big") + r for r in reads)
 
 
+def golden_line(line):
+    word, _, rest = line.partition(" ")
+    if word == "preface":
+        return PREFACE
+    if word in ("request", "call"):
+        return frame(1, 4, int(rest), REQUEST if word == "request" else CALL)
+    wire = b""
+    if word == "times":
+        count, _, rest = rest.partition(":")
+        return golden_line(rest) * int(count)
+    if word == "each":
+        first, last, rest = re.fullmatch(r"(..) to (..):(.*)", rest).groups()
+        return b"".join(golden_line(rest.replace("**", f"{byte:02x}", 1)) for byte in range(int(first, 16), int(last, 16) + 1))
+    for text, count, byte, digits in re.findall(r'"([^"]*)"|([0-9]+)\*([0-9a-f]{2})|([0-9a-f]{2,})', line.split("#")[0]):
+        wire += text.encode() + bytes.fromhex(byte) * int(count or 0) + bytes.fromhex(digits)
+    return wire
+
+
 def golden_cases():
-    """The bytes of the cases in tests/golden (its README.md says how they are written)."""
+    """The bytes of the cases in tests/golden (its README.md says how they are written); of those that are lines, one in
+    three, and nothing that is long."""
     for path in sorted((pathlib.Path(__file__).parent.parent / "tests/golden").glob("[a-z]*.md")):
-        for number, part in enumerate(re.findall(r"```bytes\n(.*?)```", path.read_text(), re.S)):
-            wire = b""
-            for line in part.splitlines():
-                word, _, rest = line.partition(" ")
-                if word == "preface":
-                    wire += PREFACE
-                elif word == "request":
-                    wire += frame(1, 4, int(rest), REQUEST)
-                else:
-                    for text, digits in re.findall(r'"([^"]*)"|([0-9a-f]{2,})', line.split("#")[0]):
-                        wire += text.encode() + bytes.fromhex(digits)
-            yield f"{path.stem}_{number}", wire
+        for number, (prose, part) in enumerate(re.findall(r"## (.*?)```bytes\n(.*?)```", path.read_text(), re.S)):
+            lines = part.splitlines()
+            if "- each line alone" in prose:
+                common = [line for line in lines if line.split()[0] in ("preface", "request", "call")]
+                inputs = [[*common, line] for line in lines if line not in common][::3]
+            else:
+                inputs = [lines]
+            for index, each in enumerate(inputs):
+                wire = b"".join(map(golden_line, each))
+                if len(wire) <= 4096:
+                    yield f"{path.stem}_{number}_{index}", wire
 
 
 def h2_floods():

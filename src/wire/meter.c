@@ -92,7 +92,7 @@ void mote_meter_init(struct mote_meter *meter, const struct mote_limits *limits,
         .preface_left = server ? (uint8_t)sizeof preface : 0,
     };
     bucket_init(&meter->glitches, limits->glitch_burst, now_ns);
-    bucket_init(&meter->settings, limits->settings_burst, now_ns);
+    bucket_init(&meter->settings, limits->settings_burst + 1, now_ns); /* the one of the preface is free */
     bucket_init(&meter->pings, limits->ping_burst, now_ns);
     bucket_init(&meter->resets, limits->resets_burst, now_ns);
 }

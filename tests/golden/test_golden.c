@@ -7,7 +7,12 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "pair/raw.h"
+#include "pair/peer.h"
+#include "server.h"
+
+/* Longer inputs are cut at so many places only, evenly spread. */
+#define CUTS_MAX        400u
+#define LINE_MAX_LENGTH 512u
 
 enum section {
     SECTION_PROSE,
@@ -16,17 +21,14 @@ enum section {
     SECTION_FRAMES,
 };
 
-enum answers {
-    ANSWERS_NOTHING,
-    ANSWERS_UNARY,
-    ANSWERS_EARLY,
-};
-
 struct golden {
     const char *file;
     char name[128];
-    enum answers answers;
+    enum golden_answers answers;
     bool whole_only;
+    bool alternatives; /* each line is an input of its own */
+    char (*lines)[LINE_MAX_LENGTH];
+    size_t line_count;
     size_t preface_length; /* bytes of the preface that are given first */
     struct mote_buffer bytes;
     struct mote_buffer events;
@@ -48,29 +50,10 @@ static void golden_init(struct golden *golden, const char *file)
 
 static void golden_dispose(struct golden *golden)
 {
+    free(golden->lines);
     mote_buffer_dispose(&golden->bytes);
     mote_buffer_dispose(&golden->events);
     mote_buffer_dispose(&golden->frames);
-}
-
-static void answer(struct mote_end *end, const struct mote_event *event)
-{
-    static const struct mote_field alone[] = {
-        {MOTE_SLICE_LITERAL(":status"), MOTE_SLICE_LITERAL("200"), MOTE_FIELD_STATIC},
-        {MOTE_SLICE_LITERAL("content-type"), MOTE_SLICE_LITERAL("application/grpc"), MOTE_FIELD_STATIC},
-        {MOTE_SLICE_LITERAL("grpc-status"), MOTE_SLICE_LITERAL("16"), MOTE_FIELD_STATIC},
-    };
-    const struct golden *golden = ((struct mote_raw *)end->user)->user;
-    const bool may_end = event->type == MOTE_EVENT_HEADERS || event->type == MOTE_EVENT_DATA;
-    if (golden->answers == ANSWERS_EARLY && event->type == MOTE_EVENT_HEADERS) {
-        must(mote_h2_respond(event->stream, alone, 3, true));
-        mote_h2_reset(event->stream, MOTE_H2_NO_ERROR);
-    }
-    if (golden->answers == ANSWERS_UNARY && (event->type == MOTE_EVENT_END || (may_end && event->end_stream))) {
-        must(mote_pair_respond(event->stream));
-        must(mote_h2_write(event->stream, mote_slice("\0\0\0\0\5", 5), mote_slice_text("hello")));
-        must(mote_pair_write_ok(event->stream));
-    }
 }
 
 /* Two lines "data N length" in a row become one, and " end" at the end of a line a line "end N". */
@@ -125,7 +108,8 @@ static long stream_of(const char *line)
     return sscanf(line, "%31s %ld", word, &id) == 2 ? id : 0;
 }
 
-/* The lines stream by stream: between streams the order is that of the reads, and no promise. */
+/* The lines stream by stream: between streams the order is that of the reads, and no promise. Nor is when credit is
+ * given back. */
 static void group(struct mote_buffer *lines)
 {
     struct mote_buffer grouped;
@@ -139,6 +123,9 @@ static void group(struct mote_buffer *lines)
         more = false;
         for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
             const long of = stream_of(line);
+            if (strncmp(line, "WINDOW_UPDATE ", 14) == 0) {
+                continue;
+            }
             if (of == id) {
                 must(mote_buffer_append(&grouped, line, (size_t)(strchr(line, '\n') - line) + 1));
             } else if (of > id) {
@@ -166,46 +153,39 @@ static bool compare(const struct golden *golden, const char *how, const char *wh
     return false;
 }
 
-/* Feeds the bytes, and collects what is sent. */
-static void feed(struct mote_raw *raw, struct mote_buffer *frames, struct mote_slice bytes)
-{
-    mote_end_feed(&raw->pair.server, bytes);
-    must(mote_buffer_append_text(frames, mote_raw_collect(raw)));
-}
-
 /* The preface; then the rest cut at `first`, and from then on in pieces of `chunk`. */
 static bool run(struct golden *golden, size_t first, size_t chunk)
 {
-    void *state;
+    struct mote_buffer log;
     struct mote_buffer events;
     struct mote_buffer frames;
     struct mote_slice rest = mote_buffer_slice(&golden->bytes);
     char how[64];
+    mote_buffer_init(&log, mote_mem_system(), 0);
     mote_buffer_init(&events, mote_mem_system(), 0);
     mote_buffer_init(&frames, mote_mem_system(), 0);
-    must(mote_raw_set_up(&state));
-    struct mote_raw *raw = state;
-    raw->user = golden;
-    raw->pair.server.on_event = answer;
-    must(mote_pair_connect_server(&raw->pair));
-    feed(raw, &frames, mote_slice(rest.data, golden->preface_length));
+    struct golden_server *server = golden_server_new(golden->answers);
+    bool more = golden_server_feed(server, mote_slice(rest.data, golden->preface_length), &frames);
     rest = mote_slice(rest.data + golden->preface_length, rest.length - golden->preface_length);
     size_t piece = first;
-    while (rest.length != 0 && raw->pair.server.error == 0) {
+    while (rest.length != 0 && more) {
         const size_t taken = rest.length < piece ? rest.length : piece;
-        feed(raw, &frames, mote_slice(rest.data, taken));
+        more = golden_server_feed(server, mote_slice(rest.data, taken), &frames);
         rest = mote_slice(rest.data + taken, rest.length - taken);
         piece = chunk;
     }
-    group(&raw->pair.server.log);
-    normalise(&events, mote_end_take_log(&raw->pair.server));
+    golden_server_take_events(server, &log);
+    group(&log);
+    must(mote_buffer_append(&log, "", 1));
+    normalise(&events, (const char *)mote_buffer_slice(&log).data);
     group(&frames);
     snprintf(how, sizeof how, "cut at %zu and then every %zu bytes", first, chunk);
     const bool good = compare(golden, how, "events", &golden->events, &events) &&
                       compare(golden, how, "frames", &golden->frames, &frames);
+    golden_server_free(server);
+    mote_buffer_dispose(&log);
     mote_buffer_dispose(&events);
     mote_buffer_dispose(&frames);
-    must(mote_raw_tear_down(&state));
     return good;
 }
 
@@ -219,7 +199,7 @@ static bool run_all_ways(struct golden *golden)
         return true;
     }
     bool good = run(golden, 1, 1);
-    for (size_t cut = 1; cut < length && good; cut++) {
+    for (size_t cut = 1; cut < length && good; cut += 1 + length / CUTS_MAX) {
         good = run(golden, cut, length);
     }
     return good;
@@ -237,33 +217,46 @@ static void append_request(struct mote_buffer *bytes, uint32_t id)
     mote_buffer_dispose(&block);
 }
 
-/* One line of a `bytes` block; false when it cannot be read. */
-static bool read_bytes(struct golden *golden, const char *line)
+static void append_call(struct mote_buffer *bytes, uint32_t id)
 {
-    struct mote_buffer *bytes = &golden->bytes;
-    unsigned id;
-    if (strcmp(line, "preface") == 0) {
-        mote_peer_preface(bytes);
-        mote_peer_settings_ack(bytes);
-        golden->preface_length = mote_buffer_length(bytes);
-        return true;
+    struct mote_buffer block;
+    mote_buffer_init(&block, mote_mem_system(), 0);
+    must(mote_buffer_append(&block, "\x83\x86", 2));
+    mote_peer_field(&block, ":path", "/foo/bar");
+    mote_peer_field(&block, ":authority", "localhost");
+    mote_peer_field(&block, "content-type", "application/grpc");
+    mote_peer_field(&block, "te", "trailers");
+    mote_peer_frame(bytes, PEER_HEADERS, PEER_END_HEADERS, id, mote_buffer_slice(&block));
+    mote_buffer_dispose(&block);
+}
+
+static void append_byte(struct mote_buffer *bytes, unsigned byte, unsigned times)
+{
+    const uint8_t value = (uint8_t)byte;
+    for (unsigned i = 0; i < times; i++) {
+        must(mote_buffer_append(bytes, &value, 1));
     }
-    if (sscanf(line, "request %u", &id) == 1) {
-        append_request(bytes, id);
-        return true;
-    }
+}
+
+/* What stands in one line: hexadecimal digits, text between quotes, "1000*61". False when it cannot be read. */
+static bool read_tokens(struct mote_buffer *bytes, const char *line)
+{
     while (*line != '\0' && *line != '#') {
         unsigned byte;
+        unsigned times;
+        int length = 0;
         if (*line == ' ') {
             line++;
         } else if (*line == '"' && strchr(line + 1, '"') != NULL) {
             const char *end = strchr(line + 1, '"');
             must(mote_buffer_append(bytes, line + 1, (size_t)(end - line - 1)));
             line = end + 1;
+        } else if (sscanf(line, "%5u*%2x%n", &times, &byte, &length) == 2 && length != 0) {
+            append_byte(bytes, byte, times);
+            line += length;
         } else if (isxdigit((unsigned char)line[0]) && isxdigit((unsigned char)line[1]) &&
                    sscanf(line, "%2x", &byte) == 1) {
-            const uint8_t value = (uint8_t)byte;
-            must(mote_buffer_append(bytes, &value, 1));
+            append_byte(bytes, byte, 1);
             line += 2;
         } else {
             return false;
@@ -272,16 +265,86 @@ static bool read_bytes(struct golden *golden, const char *line)
     return true;
 }
 
+/* The line with this byte in the place of "**". */
+static bool read_with(struct mote_buffer *bytes, const char *line, unsigned byte)
+{
+    char text[LINE_MAX_LENGTH];
+    char digits[3];
+    snprintf(text, sizeof text, "%s", line);
+    char *place = strstr(text, "**");
+    if (place == NULL) {
+        return false;
+    }
+    snprintf(digits, sizeof digits, "%02x", byte);
+    memcpy(place, digits, 2);
+    return read_tokens(bytes, text);
+}
+
+/* One line of a `bytes` block; false when it cannot be read. */
+static bool read_bytes(struct golden *golden, const char *line)
+{
+    struct mote_buffer *bytes = &golden->bytes;
+    unsigned first;
+    unsigned last;
+    int length = 0;
+    bool good = true;
+    if (strcmp(line, "preface") == 0) {
+        mote_peer_preface(bytes);
+        mote_peer_settings_ack(bytes);
+        golden->preface_length = mote_buffer_length(bytes);
+    } else if (sscanf(line, "request %u", &first) == 1) {
+        append_request(bytes, first);
+    } else if (sscanf(line, "call %u", &first) == 1) {
+        append_call(bytes, first);
+    } else if (sscanf(line, "times %u:%n", &first, &length) == 1 && length != 0) {
+        for (unsigned i = 0; i < first && good; i++) {
+            good = read_tokens(bytes, line + length);
+        }
+    } else if (sscanf(line, "each %2x to %2x:%n", &first, &last, &length) == 2 && length != 0) {
+        for (unsigned byte = first; byte <= last && good; byte++) {
+            good = read_with(bytes, line + length, byte);
+        }
+    } else {
+        good = read_tokens(bytes, line);
+    }
+    return good;
+}
+
 struct reader {
     struct golden golden;
     enum section section;
     size_t cases;
 };
 
+/* A line that has a name is there for each of the alternatives. */
+static bool is_common(const char *line)
+{
+    return strcmp(line, "preface") == 0 || strncmp(line, "request ", 8) == 0 || strncmp(line, "call ", 5) == 0;
+}
+
+/* The case with each of its inputs. What is expected stands behind them, so they were only noted. */
+static bool run_inputs(struct golden *golden)
+{
+    bool good = golden->line_count != 0;
+    for (size_t i = 0; i < golden->line_count && good; i++) {
+        good = read_bytes(golden, golden->lines[i]);
+        if (!good) {
+            printf("%s: %s: not bytes: %s\n", golden->file, golden->name, golden->lines[i]);
+        } else if (golden->alternatives ? !is_common(golden->lines[i]) : i + 1 == golden->line_count) {
+            good = run_all_ways(golden);
+            mote_buffer_clear(&golden->bytes);
+            for (size_t j = 0; j < i; j++) {
+                good = good && (!is_common(golden->lines[j]) || read_bytes(golden, golden->lines[j]));
+            }
+        }
+    }
+    return good;
+}
+
 static bool finish_case(struct reader *reader)
 {
     const bool has_case = reader->golden.name[0] != '\0';
-    const bool good = !has_case || run_all_ways(&reader->golden);
+    const bool good = !has_case || run_inputs(&reader->golden);
     const char *file = reader->golden.file;
     reader->cases += has_case;
     golden_dispose(&reader->golden);
@@ -305,9 +368,13 @@ static bool read_prose(struct reader *reader, const char *line)
     } else if (strcmp(line, "```frames") == 0) {
         reader->section = SECTION_FRAMES;
     } else if (strcmp(line, "- answers: unary") == 0) {
-        golden->answers = ANSWERS_UNARY;
+        golden->answers = GOLDEN_ANSWERS_UNARY;
     } else if (strcmp(line, "- answers: early") == 0) {
-        golden->answers = ANSWERS_EARLY;
+        golden->answers = GOLDEN_ANSWERS_EARLY;
+    } else if (strcmp(line, "- answers: calls") == 0) {
+        golden->answers = GOLDEN_ANSWERS_CALLS;
+    } else if (strcmp(line, "- each line alone") == 0) {
+        golden->alternatives = true;
     } else if (strncmp(line, "- cuts: no", 10) == 0) {
         golden->whole_only = true;
     } else if (strncmp(line, "```", 3) == 0 || strncmp(line, "- ", 2) == 0) {
@@ -329,10 +396,9 @@ static bool read_line(struct reader *reader, const char *line)
     }
     switch (reader->section) {
     case SECTION_BYTES:
-        if (!read_bytes(golden, line)) {
-            printf("%s: %s: not bytes: %s\n", golden->file, golden->name, line);
-            return false;
-        }
+        golden->lines = realloc(golden->lines, (golden->line_count + 1) * sizeof *golden->lines);
+        mote_assert(golden->lines != NULL);
+        snprintf(golden->lines[golden->line_count++], LINE_MAX_LENGTH, "%s", line);
         break;
     case SECTION_EVENTS:
         must(mote_buffer_append_format(&golden->events, "%s\n", line));
@@ -350,7 +416,7 @@ static bool read_line(struct reader *reader, const char *line)
 static size_t run_file(const char *path)
 {
     struct reader reader = {.section = SECTION_PROSE};
-    char line[512];
+    char line[LINE_MAX_LENGTH];
     FILE *file = fopen(path, "r");
     if (file == NULL) {
         perror(path);

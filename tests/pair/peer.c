@@ -160,6 +160,12 @@ static void describe_payload(struct mote_buffer *text, unsigned type, unsigned f
 
 void mote_peer_describe(struct mote_buffer *text, struct mote_slice bytes)
 {
+    mote_peer_describe_with(text, bytes, NULL, NULL);
+}
+
+void mote_peer_describe_with(struct mote_buffer *text, struct mote_slice bytes, mote_peer_fields_cb *fields,
+                             void *context)
+{
     while (bytes.length >= HEADER) {
         const size_t length = get_u32(bytes.data) >> 8;
         const unsigned type = bytes.data[3];
@@ -172,6 +178,9 @@ void mote_peer_describe(struct mote_buffer *text, struct mote_slice bytes)
         }
         mote_assert(error == 0);
         describe_payload(text, type, bytes.data[4], mote_slice(bytes.data + HEADER, length));
+        if (type == PEER_HEADERS && fields != NULL) {
+            fields(context, text, mote_slice(bytes.data + HEADER, length));
+        }
         append(text, "\n", 1);
         bytes = mote_slice(bytes.data + HEADER + length, bytes.length - HEADER - length);
     }

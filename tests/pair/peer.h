@@ -61,5 +61,9 @@ void mote_peer_request(struct mote_buffer *out, uint32_t stream_id, bool end_str
 
 /* Appends to `text` a line for each frame in `bytes`: "RST_STREAM 1 CANCEL". */
 void mote_peer_describe(struct mote_buffer *text, struct mote_slice bytes);
+/* The same, where `fields` adds what is in a header block (of one frame). */
+typedef void mote_peer_fields_cb(void *context, struct mote_buffer *text, struct mote_slice block);
+void mote_peer_describe_with(struct mote_buffer *text, struct mote_slice bytes, mote_peer_fields_cb *fields,
+                             void *context);
 
 #endif

@@ -54,7 +54,7 @@ int mote_rpc_pair_init(struct mote_rpc_pair *pair, struct mote_mem *mem, const s
     return mote_server_new(&pair->server, mem, &filled);
 }
 
-static int connect_server(struct mote_rpc_pair *pair)
+int mote_rpc_pair_connect_server(struct mote_rpc_pair *pair)
 {
     const struct mote_server_worker_options worker = {
         .mem = pair->mem, .wheel = &pair->wheel, .user = pair->worker_user};
@@ -68,7 +68,7 @@ static int connect_server(struct mote_rpc_pair *pair)
 
 int mote_rpc_pair_connect(struct mote_rpc_pair *pair)
 {
-    int error = connect_server(pair);
+    int error = mote_rpc_pair_connect_server(pair);
     if (error != 0) {
         return error;
     }
@@ -87,7 +87,7 @@ int mote_rpc_pair_connect(struct mote_rpc_pair *pair)
 
 int mote_rpc_pair_connect_raw(struct mote_rpc_pair *pair)
 {
-    int error = connect_server(pair);
+    int error = mote_rpc_pair_connect_server(pair);
     if (error != 0) {
         return error;
     }

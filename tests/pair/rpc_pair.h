@@ -50,6 +50,8 @@ MOTE_MUST_CHECK int mote_rpc_pair_init(struct mote_rpc_pair *pair, struct mote_m
 /* Makes the worker and both ends, and pumps until they know each other. */
 MOTE_MUST_CHECK int mote_rpc_pair_connect(struct mote_rpc_pair *pair);
 MOTE_MUST_CHECK int mote_rpc_pair_connect_raw(struct mote_rpc_pair *pair);
+/* The worker and the server's end alone. */
+MOTE_MUST_CHECK int mote_rpc_pair_connect_server(struct mote_rpc_pair *pair);
 /* The server's end alone. */
 void mote_rpc_pair_close_server(struct mote_rpc_pair *pair);
 void mote_rpc_pair_close_client(struct mote_rpc_pair *pair);
