@@ -9,6 +9,8 @@
 
 #include "base/text.h"
 
+static const char host_unknown[] = "the host is not known";
+
 static int parse_unix(struct mote_address *out, struct mote_slice name, bool abstract, const char **problem)
 {
     struct sockaddr_un *address = (struct sockaddr_un *)&out->storage;
@@ -63,9 +65,9 @@ static int split_host(struct mote_slice text, char *host, size_t host_size, char
     return 0;
 }
 
-static int look_up(struct mote_address *out, size_t room, size_t *count, const char *host, const char *port)
+static int look_up(struct mote_address *out, size_t room, size_t *count, const char *host, const char *port, int flags)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags};
     struct addrinfo *found = NULL;
     if (getaddrinfo(host, port, &hints, &found) != 0) {
         return MOTE_EINVAL;
@@ -81,8 +83,8 @@ static int look_up(struct mote_address *out, size_t room, size_t *count, const c
     return *count > 0 ? 0 : MOTE_EINVAL;
 }
 
-int mote_address_resolve(struct mote_address *out, size_t room, size_t *count, struct mote_slice text,
-                         const char **problem)
+static int resolve(struct mote_address *out, size_t room, size_t *count, struct mote_slice text, int flags,
+                   const char **problem)
 {
     static const struct mote_slice path = MOTE_SLICE_LITERAL("unix:");
     static const struct mote_slice abstract = MOTE_SLICE_LITERAL("unix-abstract:");
@@ -99,11 +101,25 @@ int mote_address_resolve(struct mote_address *out, size_t room, size_t *count, s
         return parse_unix(out, mote_slice(text.data + abstract.length, text.length - abstract.length), true, problem);
     }
     int error = split_host(text, host, sizeof host, port, sizeof port, problem);
-    if (error == 0 && look_up(out, room, count, host, port) != 0) {
-        *problem = "the host is not known";
+    if (error == 0 && look_up(out, room, count, host, port, flags) != 0) {
+        *problem = host_unknown;
         error = MOTE_EINVAL;
     }
     return error;
+}
+
+int mote_address_resolve(struct mote_address *out, size_t room, size_t *count, struct mote_slice text,
+                         const char **problem)
+{
+    return resolve(out, room, count, text, 0, problem);
+}
+
+int mote_address_parse_number(struct mote_address *out, struct mote_slice text, const char **problem)
+{
+    size_t count;
+    *problem = NULL;
+    const int error = resolve(out, 1, &count, text, AI_NUMERICHOST, problem);
+    return error != 0 && *problem == host_unknown ? MOTE_EAGAIN : error;
 }
 
 int mote_address_parse(struct mote_address *out, struct mote_slice text, const char **problem)

@@ -22,6 +22,8 @@ struct mote_address {
 /* "127.0.0.1:50051", "[::1]:50051", "localhost:50051" (looked up, may block), "unix:/path", "unix-abstract:name": the
  * first of its addresses. MOTE_EINVAL with *problem (static text). */
 MOTE_MUST_CHECK int mote_address_parse(struct mote_address *out, struct mote_slice text, const char **problem);
+/* As above, and never blocks: MOTE_EAGAIN where a name has to be looked up. */
+MOTE_MUST_CHECK int mote_address_parse_number(struct mote_address *out, struct mote_slice text, const char **problem);
 /* The same with all addresses of a name, up to `room`; *count is at least 1. */
 MOTE_MUST_CHECK int mote_address_resolve(struct mote_address *out, size_t room, size_t *count, struct mote_slice text,
                                          const char **problem);

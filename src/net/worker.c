@@ -20,46 +20,13 @@ uint64_t mote_worker_now(struct mote_worker *worker)
 
 void mote_worker_post(struct mote_worker *worker, struct mote_task *task)
 {
-    bool was_empty;
-    task->next = NULL;
-    pthread_mutex_lock(&worker->mailbox_lock);
-    was_empty = worker->first_task == NULL;
-    if (was_empty) {
-        worker->first_task = task;
-    } else {
-        worker->last_task->next = task;
-    }
-    worker->last_task = task;
-    pthread_mutex_unlock(&worker->mailbox_lock);
-    if (was_empty) {
-        uv_async_send(&worker->wake);
-    }
+    mote_task_queue_post(&worker->queue, task);
 }
 
-static void mailbox_post(struct mote_mailbox *mailbox, struct mote_task *task)
+static void on_woken(struct mote_task_queue *queue)
 {
-    mote_worker_post(MOTE_CONTAINER_OF(mailbox, struct mote_worker, mailbox), task);
-}
-
-static void run_tasks(struct mote_worker *worker)
-{
-    struct mote_task *task;
-    pthread_mutex_lock(&worker->mailbox_lock);
-    task = worker->first_task;
-    worker->first_task = NULL;
-    worker->last_task = NULL;
-    pthread_mutex_unlock(&worker->mailbox_lock);
-    (void)mote_worker_now(worker);
-    while (task != NULL) {
-        struct mote_task *next = task->next;
-        task->run(task);
-        task = next;
-    }
-}
-
-static void on_wake(uv_async_t *async)
-{
-    run_tasks(MOTE_CONTAINER_OF(async, struct mote_worker, wake));
+    (void)mote_worker_now(MOTE_CONTAINER_OF(queue, struct mote_worker, queue));
+    mote_task_queue_run(queue);
 }
 
 /* --- the turn ---------------------------------------------------------------------------------------------------- */
@@ -189,7 +156,7 @@ static int init_loop(struct mote_worker *worker)
     if (uv_loop_init(&worker->loop) != 0) {
         return MOTE_ENOMEM;
     }
-    if (uv_async_init(&worker->loop, &worker->wake, on_wake) != 0) {
+    if (mote_task_queue_init(&worker->queue, &worker->loop, on_woken) != 0) {
         (void)uv_loop_close(&worker->loop);
         return MOTE_EIO;
     }
@@ -206,7 +173,7 @@ static void dispose_loop(struct mote_worker *worker)
     for (size_t i = 0; i < worker->listener_count; i++) {
         mote_listener_close(&worker->listeners[i]);
     }
-    uv_close((uv_handle_t *)&worker->wake, NULL);
+    mote_task_queue_close(&worker->queue);
     uv_close((uv_handle_t *)&worker->before_sleep, NULL);
     uv_close((uv_handle_t *)&worker->no_sleep, NULL);
     uv_close((uv_handle_t *)&worker->timer, NULL);
@@ -253,7 +220,7 @@ static int init_server_worker(struct mote_worker *worker)
     struct mote_server_worker_options worker_options = {.mem = worker->mem, .wheel = &worker->wheel};
     int error = 0;
     if (options->worker_start != NULL) {
-        error = options->worker_start(options->context, worker->mem, &worker->mailbox, &worker->user);
+        error = options->worker_start(options->context, worker->mem, &worker->queue.mailbox, &worker->user);
     }
     if (error != 0) {
         return error;
@@ -289,14 +256,15 @@ static int init_parts(struct mote_worker *worker, struct mote_mem *mem)
         return error;
     }
     error = init_memory(worker, mem);
-    if (error != 0) {
-        dispose_loop(worker);
-        return error;
+    if (error == 0) {
+        error = init_server_worker(worker);
+        if (error != 0) {
+            dispose_memory(worker);
+        }
     }
-    error = init_server_worker(worker);
     if (error != 0) {
         dispose_loop(worker);
-        dispose_memory(worker);
+        mote_task_queue_dispose(&worker->queue);
     }
     return error;
 }
@@ -305,7 +273,6 @@ int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, s
                      const struct mote_worker_socket *sockets, size_t socket_count)
 {
     worker->runtime = runtime;
-    worker->mailbox.post = mailbox_post;
     worker->drain_task.run = run_drain;
     worker->visit_task.run = run_visit;
     mote_list_init(&worker->connections);
@@ -317,10 +284,8 @@ int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, s
     mote_timer_init(&worker->grace, on_grace_over);
     mote_timer_init(&worker->listeners_retry, on_listeners_retry);
     init_handshakes(worker);
-    pthread_mutex_init(&worker->mailbox_lock, NULL);
     int error = init_parts(worker, mem);
     if (error != 0) {
-        pthread_mutex_destroy(&worker->mailbox_lock);
         for (size_t i = 0; i < socket_count; i++) {
             close(sockets[i].fd);
         }
@@ -338,14 +303,15 @@ void mote_worker_dispose(struct mote_worker *worker)
     mote_timer_stop(&worker->wheel, &worker->listeners_retry);
     mote_timer_stop(&worker->wheel, &worker->handshakes.timer);
     dispose_loop(worker);
-    run_tasks(worker); /* answers that came after the last turn: their calls are over, they only free */
+    mote_task_queue_run(
+        &worker->queue); /* answers that came after the last turn: their calls are over, they only free */
     mote_server_worker_free(worker->server_worker);
     if (worker->options->worker_stop != NULL) {
         worker->options->worker_stop(worker->user);
     }
     mote_timer_wheel_dispose(&worker->wheel);
     dispose_memory(worker);
-    pthread_mutex_destroy(&worker->mailbox_lock);
+    mote_task_queue_dispose(&worker->queue);
 }
 
 void mote_worker_run(struct mote_worker *worker)

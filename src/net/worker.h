@@ -15,11 +15,11 @@
 
 #include "base/list.h"
 #include "base/pool.h"
-#include "base/task.h"
 #include "base/timer_wheel.h"
 #include "net/address.h"
 #include "net/peers.h"
 #include "net/runtime.h"
+#include "net/task_queue.h"
 #include "security/tls.h"
 
 #define MOTE_WORKER_SCRATCH   65536u
@@ -58,15 +58,11 @@ struct mote_worker {
     const struct mote_runtime_options *options;
     pthread_t thread;
     uv_loop_t loop;
-    uv_async_t wake;
     uv_prepare_t before_sleep;
     uv_idle_t no_sleep; /* active while somebody goes on in the next turn */
     uv_timer_t timer;
     uint64_t timer_due_ns; /* what `timer` is set to; UINT64_MAX: not set */
-    struct mote_mailbox mailbox;
-    pthread_mutex_t mailbox_lock;
-    struct mote_task *first_task;
-    struct mote_task *last_task;
+    struct mote_task_queue queue;
     struct mote_timer_wheel wheel;
     struct mote_timer grace;
     struct mote_timer listeners_retry;

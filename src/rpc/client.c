@@ -3,8 +3,6 @@
  * read, then the output. */
 #include "rpc/client.h"
 
-#include <string.h>
-
 #include "base/assert.h"
 #include "rpc/client_core.h"
 
@@ -48,6 +46,14 @@ void mote_client_connection_notify(struct mote_client_connection *connection)
     }
 }
 
+static void take_goaway(struct mote_client_connection *connection, uint32_t error)
+{
+    if (connection->link != NULL) {
+        mote_client_link_went_away(connection->link, error);
+    }
+    mote_client_connection_close(connection, connection->client->now_ns);
+}
+
 static void drain_events(struct mote_client_connection *connection)
 {
     struct mote_event event;
@@ -56,6 +62,8 @@ static void drain_events(struct mote_client_connection *connection)
             mote_client_call_take_event(event.stream->user, &event);
         } else if (event.type == MOTE_EVENT_DATA && !event.end_stream) {
             mote_h2_consume(event.stream, event.u.data.length);
+        } else if (event.type == MOTE_EVENT_GOAWAY) {
+            take_goaway(connection, event.u.end.error);
         }
     }
 }
@@ -63,7 +71,7 @@ static void drain_events(struct mote_client_connection *connection)
 static void h2_attention(struct mote_h2_owner *owner, uint64_t now_ns)
 {
     struct mote_client_connection *connection = MOTE_CONTAINER_OF(owner, struct mote_client_connection, h2_owner);
-    (void)now_ns;
+    connection->client->now_ns = now_ns;
     connection->inside++;
     drain_events(connection);
     connection->inside--;
@@ -71,10 +79,10 @@ static void h2_attention(struct mote_h2_owner *owner, uint64_t now_ns)
 }
 
 int mote_client_connection_new(struct mote_client_connection **out, struct mote_client *client,
-                               struct mote_client_owner *owner, const char *authority, uint64_t now_ns)
+                               struct mote_client_owner *owner, const struct mote_client_target *target,
+                               uint64_t now_ns)
 {
-    const size_t size = strlen(authority) + 1;
-    struct mote_client_connection *connection = mote_mem_allocate_zeroed(client->mem, sizeof *connection + size);
+    struct mote_client_connection *connection = mote_mem_allocate_zeroed(client->mem, sizeof *connection);
     if (connection == NULL) {
         return MOTE_ENOMEM;
     }
@@ -82,7 +90,9 @@ int mote_client_connection_new(struct mote_client_connection **out, struct mote_
     connection->client = client;
     connection->owner = owner;
     mote_list_init(&connection->calls);
-    memcpy(connection->authority, authority, size);
+    connection->target = *target;
+    connection->why = "the connection was lost";
+    client->now_ns = now_ns;
     const int error = mote_h2_new(&connection->h2, client->h2_context, MOTE_ROLE_CLIENT, &connection->h2_owner, now_ns);
     if (error != 0) {
         mote_mem_release(client->mem, connection);
@@ -93,17 +103,24 @@ int mote_client_connection_new(struct mote_client_connection **out, struct mote_
     return 0;
 }
 
+void mote_client_connection_abort(struct mote_client_connection *connection, const char *why)
+{
+    connection->lost = true;
+    connection->why = why;
+    connection->inside++;
+    mote_h2_abort(connection->h2);
+    drain_events(connection);
+    connection->inside--;
+    mote_assert(mote_list_is_empty(&connection->calls));
+}
+
 void mote_client_connection_free(struct mote_client_connection *connection)
 {
     if (connection == NULL) {
         return;
     }
     struct mote_client *client = connection->client;
-    connection->lost = true;
-    connection->inside++;
-    mote_h2_abort(connection->h2);
-    drain_events(connection);
-    mote_assert(mote_list_is_empty(&connection->calls));
+    mote_client_connection_abort(connection, connection->why);
     mote_h2_free(connection->h2);
     client->connections--;
     mote_mem_release(client->mem, connection);
@@ -111,6 +128,7 @@ void mote_client_connection_free(struct mote_client_connection *connection)
 
 int mote_client_connection_recv(struct mote_client_connection *connection, struct mote_slice in, uint64_t now_ns)
 {
+    connection->client->now_ns = now_ns;
     connection->inside++;
     drain_events(connection); /* what a call made without memory has left */
     const int error = mote_h2_recv(connection->h2, in, now_ns);
@@ -123,6 +141,7 @@ int mote_client_connection_send(struct mote_client_connection *connection, uint8
                                 size_t *length, uint64_t now_ns)
 {
     int error;
+    connection->client->now_ns = now_ns;
     connection->inside++;
     do {
         error = mote_h2_send(connection->h2, out, capacity, length, now_ns);
@@ -142,6 +161,12 @@ bool mote_client_connection_is_over(const struct mote_client_connection *connect
     return mote_h2_is_over(connection->h2);
 }
 
+bool mote_client_connection_is_ready(const struct mote_client_connection *connection)
+{
+    return !connection->closing && !connection->lost && mote_h2_is_open(connection->h2) &&
+           mote_h2_check_request(connection->h2) != MOTE_ECLOSED;
+}
+
 static void say_goodbye(struct mote_client_connection *connection)
 {
     mote_h2_terminate(connection->h2, MOTE_H2_NO_ERROR, "");
@@ -159,7 +184,7 @@ void mote_client_connection_call_ended(struct mote_client_connection *connection
 
 void mote_client_connection_close(struct mote_client_connection *connection, uint64_t now_ns)
 {
-    (void)now_ns;
+    connection->client->now_ns = now_ns;
     if (!connection->closing) {
         connection->closing = true;
         if (mote_list_is_empty(&connection->calls)) {

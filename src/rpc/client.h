@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client role, sans-IO: a connection on which calls are made. `mote healthcheck`, `make run` and tests use it over
- * net/client; pair tests pump it against a mote_server_connection in memory. One thread.
+ * The client role, sans-IO: calls, and a connection that carries them. Programs make calls on a channel (net/channel.h
+ * on sockets, rpc/client_channel.h what is below it), tests also on a connection that they pump in memory. One thread.
  */
 #ifndef MOTE_RPC_CLIENT_H
 #define MOTE_RPC_CLIENT_H
@@ -38,9 +38,16 @@ struct mote_client_owner {
     void (*attention)(struct mote_client_owner *owner);
 };
 
-/* `authority` ("localhost:50051") is copied. */
+/* What a connection is to. Borrowed as long as the connection. */
+struct mote_client_target {
+    const char *authority;  /* "localhost:50051" */
+    const char *user_agent; /* NULL: "mote" */
+    bool is_secure;         /* over TLS: the scheme is https */
+};
+
 MOTE_MUST_CHECK int mote_client_connection_new(struct mote_client_connection **out, struct mote_client *client,
-                                               struct mote_client_owner *owner, const char *authority, uint64_t now_ns);
+                                               struct mote_client_owner *owner, const struct mote_client_target *target,
+                                               uint64_t now_ns);
 /* Open calls end UNAVAILABLE, their `ended` is called from here. */
 void mote_client_connection_free(struct mote_client_connection *connection);
 MOTE_MUST_CHECK int mote_client_connection_recv(struct mote_client_connection *connection, struct mote_slice in,
@@ -49,6 +56,8 @@ MOTE_MUST_CHECK int mote_client_connection_send(struct mote_client_connection *c
                                                 size_t capacity, size_t *length, uint64_t now_ns);
 bool mote_client_connection_wants_write(const struct mote_client_connection *connection);
 bool mote_client_connection_is_over(const struct mote_client_connection *connection);
+/* The server has said its SETTINGS, and neither side that it goes away. */
+bool mote_client_connection_is_ready(const struct mote_client_connection *connection);
 /* No new calls; GOAWAY when the last has ended. */
 void mote_client_connection_close(struct mote_client_connection *connection, uint64_t now_ns);
 
@@ -70,13 +79,18 @@ struct mote_client_call_options {
     uint64_t timeout_ns; /* relative; MOTE_REQUEST_NO_TIMEOUT (UINT64_MAX): none. Sent as grpc-timeout and kept here */
     const struct mote_field *metadata; /* copied; `-bin` values already encoded */
     size_t metadata_count;
+    bool wait_for_ready;         /* on a channel: a connection that fails does not end the call */
     enum mote_encoding encoding; /* of the messages sent, all of them unless mote_client_call_compress says otherwise */
 };
 
 /* Starts a call. MOTE_EAGAIN at the stream limit, MOTE_ECLOSED after GOAWAY. */
 MOTE_MUST_CHECK int mote_client_call_start(struct mote_client_call **out, struct mote_client_connection *connection,
                                            const struct mote_client_call_options *options, uint64_t now_ns);
+/* Queues a message. MOTE_ECLOSED after half-close or the end; MOTE_EAGAIN while it waits for a connection, with too
+ * much queued already. */
 MOTE_MUST_CHECK int mote_client_call_send(struct mote_client_call *call, const void *request);
+/* False while so much is queued that `writable` should be waited for. */
+bool mote_client_call_may_send(const struct mote_client_call *call);
 MOTE_MUST_CHECK int mote_client_call_half_close(struct mote_client_call *call);
 /* Whether the messages sent from now on are compressed. Only where options.encoding is something. */
 void mote_client_call_compress(struct mote_client_call *call, bool on);

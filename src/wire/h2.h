@@ -137,6 +137,8 @@ MOTE_MUST_CHECK int mote_h2_shutdown_notice(struct mote_h2 *h2, const char *debu
 MOTE_MUST_CHECK int mote_h2_shutdown(struct mote_h2 *h2, const char *debug);
 MOTE_MUST_CHECK int mote_h2_ping(struct mote_h2 *h2, const uint8_t payload[8]);
 
+/* Client: 0 when a stream may be opened now; as below. */
+MOTE_MUST_CHECK int mote_h2_check_request(const struct mote_h2 *h2);
 /* Client: opens a stream. MOTE_EAGAIN at the peer's stream limit, MOTE_ECLOSED after GOAWAY. `fields` start with the
  * pseudo-header fields. With `end_stream` nothing follows. */
 MOTE_MUST_CHECK int mote_h2_request(struct mote_h2 *h2, const struct mote_field *fields, size_t count, bool end_stream,

@@ -279,8 +279,7 @@ static nghttp2_data_provider provider_of(struct mote_h2_stream *stream)
     return (nghttp2_data_provider){.source.ptr = stream, .read_callback = read_output};
 }
 
-int mote_h2_request(struct mote_h2 *h2, const struct mote_field *fields, size_t count, bool end_stream, void *user,
-                    struct mote_stream **out)
+int mote_h2_check_request(const struct mote_h2 *h2)
 {
     if (h2->killed || h2->aborted || nghttp2_session_check_request_allowed(h2->session) == 0) {
         return MOTE_ECLOSED;
@@ -288,8 +287,17 @@ int mote_h2_request(struct mote_h2 *h2, const struct mote_field *fields, size_t 
     if (h2->stream_count >= nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)) {
         return MOTE_EAGAIN;
     }
+    return 0;
+}
+
+int mote_h2_request(struct mote_h2 *h2, const struct mote_field *fields, size_t count, bool end_stream, void *user,
+                    struct mote_stream **out)
+{
     nghttp2_nv nvs[MOTE_H2_SEND_FIELDS_MAX];
-    const int error = nvs_of(nvs, fields, count);
+    int error = mote_h2_check_request(h2);
+    if (error == 0) {
+        error = nvs_of(nvs, fields, count);
+    }
     if (error != 0) {
         return error;
     }

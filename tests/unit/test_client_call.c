@@ -312,7 +312,8 @@ static void setup_bare(struct bare *bare)
     const struct mote_h2_context_options context_options = {
         .limits = &bare->limits, .mem = mote_mem_system(), .wheel = &bare->wheel};
     assert_int_equal(mote_client_new(&bare->client, &options), 0);
-    assert_int_equal(mote_client_connection_new(&bare->connection, bare->client, &bare->owner, "example:1", 0), 0);
+    static const struct mote_client_target target = {.authority = "example:1"};
+    assert_int_equal(mote_client_connection_new(&bare->connection, bare->client, &bare->owner, &target, 0), 0);
     assert_int_equal(mote_h2_context_new(&bare->context, &context_options), 0);
     assert_int_equal(mote_h2_new(&bare->h2, bare->context, MOTE_ROLE_SERVER, &bare->h2_owner, 0), 0);
     pump(bare);
