@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # mote_proto_library(<target> PROTOS <files…> [USES <targets…>] [IMPORT_DIRS <dirs…>] [REQUEST_MAX <bytes>]
-#                    [REFUSED <methods…>])
+#                    [REFUSED <methods…>] [PREPARE <methods…>])
 #
 # Makes C of .proto files, by nanopb and protoc-gen-mote. PROTOS are paths from the current folder, or from one of
 # IMPORT_DIRS, as import lines write them; the headers are included as "<path>.pb.h" and "<path>.mote.h". The bounds
 # of strings and lists stand in a file `<path>.options`; what has none there is an error. USES are other such libraries
 # that the files import from. REQUEST_MAX bounds a request message of these services, if not the server's bound applies.
-# REFUSED are client streams ("package.Service.Method") that go on after a message that breaks a bound of its fields.
+# REFUSED are client streams ("package.Service.Method") that go on after a message that breaks a bound of its fields,
+# PREPARE methods whose requests are given decode callbacks.
 #
 # <target>          a static library: structs, message types, files for reflection, methods for clients
 # <target>_service  an object library, where a file has services: their tables; links only with the handlers
@@ -16,7 +17,7 @@ find_program(MOTE_PROTOC_GEN_NANOPB protoc-gen-nanopb REQUIRED)
 set(MOTE_PROTOC_GEN_MOTE ${CMAKE_CURRENT_LIST_DIR}/protoc-gen-mote CACHE INTERNAL "")
 
 function(mote_proto_library target)
-  cmake_parse_arguments(arg "" "REQUEST_MAX" "PROTOS;USES;IMPORT_DIRS;REFUSED" ${ARGN})
+  cmake_parse_arguments(arg "" "REQUEST_MAX" "PROTOS;USES;IMPORT_DIRS;REFUSED;PREPARE" ${ARGN})
   set(out ${CMAKE_CURRENT_BINARY_DIR}/${target}.gen)
   file(MAKE_DIRECTORY ${out})
 
@@ -58,6 +59,8 @@ function(mote_proto_library target)
   endforeach()
 
   list(TRANSFORM arg_REFUSED PREPEND refused= OUTPUT_VARIABLE parameter)
+  list(TRANSFORM arg_PREPARE PREPEND prepare=)
+  list(APPEND parameter ${arg_PREPARE})
   if(arg_REQUEST_MAX)
     list(APPEND parameter request_max=${arg_REQUEST_MAX})
   endif()

@@ -107,6 +107,14 @@ struct mote_codec_failure {
 MOTE_MUST_CHECK int mote_codec_decode(const struct mote_message_type *type, struct mote_slice in, void *out,
                                       struct mote_codec_failure *failure);
 
+/*
+ * As above, for a message with fields of FT_CALLBACK: `out` is zeroed by the caller, who may then have set nanopb
+ * decode callbacks in it. They run once the whole message has been checked; one that returns false makes it
+ * MOTE_EDECODE. A field without a callback is skipped.
+ */
+MOTE_MUST_CHECK int mote_codec_decode_prepared(const struct mote_message_type *type, struct mote_slice in, void *out,
+                                               struct mote_codec_failure *failure);
+
 /* Appends the encoding of `message` to `out`. MOTE_ELIMIT over the buffer's limit, MOTE_EINVAL for a message that
  * cannot be encoded (a string without end, a callback that failed), MOTE_ENOMEM; `out` is then unchanged. */
 MOTE_MUST_CHECK int mote_codec_encode(const struct mote_message_type *type, const void *message,

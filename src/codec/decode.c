@@ -24,15 +24,15 @@ static int error_of(const pb_istream_t *stream)
     return MOTE_EDECODE;
 }
 
-int mote_codec_decode(const struct mote_message_type *type, struct mote_slice in, void *out,
-                      struct mote_codec_failure *failure)
+int mote_codec_decode_prepared(const struct mote_message_type *type, struct mote_slice in, void *out,
+                               struct mote_codec_failure *failure)
 {
-    memset(out, 0, type->size);
     if (failure != NULL) {
         failure->count = 0;
     }
     int error = mote_codec_walk(type, in, failure);
     if (error != 0) {
+        memset(out, 0, type->size);
         return error;
     }
     pb_istream_t stream = pb_istream_from_buffer(in.data, in.length);
@@ -49,4 +49,11 @@ int mote_codec_decode(const struct mote_message_type *type, struct mote_slice in
         return error;
     }
     return 0;
+}
+
+int mote_codec_decode(const struct mote_message_type *type, struct mote_slice in, void *out,
+                      struct mote_codec_failure *failure)
+{
+    memset(out, 0, type->size);
+    return mote_codec_decode_prepared(type, in, out, failure);
 }

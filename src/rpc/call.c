@@ -317,7 +317,11 @@ static const void *decode(struct mote_call *call, struct mote_slice body)
         }
     }
     struct mote_codec_failure failure;
-    const int error = mote_codec_decode(type, body, call->request, &failure);
+    memset(call->request, 0, type->size);
+    if (call->entry->method->prepare != NULL) {
+        call->entry->method->prepare(call, call->request, body);
+    }
+    const int error = mote_codec_decode_prepared(type, body, call->request, &failure);
     if (error == MOTE_EFIELD && call->entry->method->refused != NULL) {
         return &refused;
     }
@@ -325,7 +329,7 @@ static const void *decode(struct mote_call *call, struct mote_slice body)
         fail_decoding(call, error, &failure);
         return NULL;
     }
-    return call->request;
+    return call->state != MOTE_CALL_ENDED ? call->request : NULL;
 }
 
 /* Makes *body what it was before it was compressed, in `plain`, to be disposed; false when the call has ended by it. */

@@ -47,16 +47,25 @@ struct mote_violation {
     const char *text;  /* "must be 3 to 32 characters long" */
 };
 
+/* A google.protobuf.Any: "type.googleapis.com/google.rpc.Help", and a message of that type, encoded. */
+struct mote_detail {
+    struct mote_slice type_url;
+    struct mote_slice value;
+};
+
 struct mote_failure {
     enum mote_status status;
     const char *message; /* for people; no secrets */
-    const char *reason;  /* ErrorInfo.reason: "USER_NOT_FOUND"; the domain is the service's package */
+    const char *reason;  /* ErrorInfo.reason: "USER_NOT_FOUND"; the domain is the service's package; NULL: none */
     const struct mote_violation *violations; /* BadRequest; INVALID_ARGUMENT only */
     size_t violation_count;
-    uint64_t retry_after_ms; /* RetryInfo and grpc-retry-pushback-ms; 0: none */
+    uint64_t retry_after_ms;           /* RetryInfo and grpc-retry-pushback-ms; 0: none */
+    const struct mote_detail *details; /* more of them, of any type */
+    size_t detail_count;
 };
 
-/* Ends the call with this status and its details: exactly one ErrorInfo. Borrowed until it returns. */
+/* Ends the call with this status and its details. Details that do not fit into 3 KiB together are left out. Borrowed
+ * until it returns. */
 void mote_call_fail_details(struct mote_call *call, const struct mote_failure *failure);
 
 /* --- compression ----------------------------------------------------------------------------------------------- */
@@ -78,6 +87,11 @@ MOTE_MUST_CHECK int mote_call_add_trailer(struct mote_call *call, const char *na
 struct mote_slice mote_call_metadata(const struct mote_call *call, const char *name);
 /* The `index`th value of that name over all (0, 1, …); {NULL, 0} past the last. */
 struct mote_slice mote_call_metadata_at(const struct mote_call *call, const char *name, size_t index);
+/* The `index`th field of the request's own metadata (0, 1, …), without what HTTP/2 and gRPC define; false past the
+ * last.
+ */
+bool mote_call_metadata_field(const struct mote_call *call, size_t index, struct mote_slice *name,
+                              struct mote_slice *value);
 struct mote_slice mote_call_authorization(const struct mote_call *call);
 /* True when `authorization` came more than once. */
 bool mote_call_authorization_is_repeated(const struct mote_call *call);

@@ -32,6 +32,17 @@ struct mote_slice mote_call_metadata(const struct mote_call *call, const char *n
     return mote_call_metadata_at(call, name, 0);
 }
 
+bool mote_call_metadata_field(const struct mote_call *call, size_t index, struct mote_slice *name,
+                              struct mote_slice *value)
+{
+    if (index >= call->fields->other_count) {
+        return false;
+    }
+    *name = call->fields->others[index].name;
+    *value = call->fields->others[index].value;
+    return true;
+}
+
 struct mote_slice mote_call_authorization(const struct mote_call *call)
 {
     return known(call, MOTE_FIELD_AUTHORIZATION);

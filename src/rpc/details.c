@@ -72,6 +72,19 @@ static bool put_retry_info(struct mote_protobuf *writer, uint64_t retry_after_ms
     return true;
 }
 
+static void put_details(struct mote_protobuf *writer, const struct mote_failure *failure)
+{
+    for (size_t i = 0; i < failure->detail_count; i++) {
+        const struct mote_detail *detail = &failure->details[i];
+        const size_t size = any_size(detail->type_url, detail->value.length);
+        if (mote_protobuf_field_size(size) <= writer->room) {
+            mote_protobuf_put_length(writer, 3, size);
+            mote_protobuf_put_bytes(writer, 1, detail->type_url);
+            mote_protobuf_put_bytes(writer, 2, detail->value);
+        }
+    }
+}
+
 static size_t violation_size(const struct mote_violation *violation)
 {
     return mote_protobuf_field_size(text_of(violation->field).length) +
@@ -119,6 +132,7 @@ int mote_details_encode(uint8_t *out, size_t capacity, size_t *length, const str
     if (failure->retry_after_ms != 0 && !put_retry_info(&writer, failure->retry_after_ms)) {
         return MOTE_ELIMIT;
     }
+    put_details(&writer, failure);
     if (failure->violation_count != 0) {
         put_bad_request(&writer, failure);
     }

@@ -39,6 +39,11 @@ struct mote_method {
     /* Streams only: called in the handler's place for a message that breaks a bound of its fields, and the stream goes
      * on. NULL: such a message ends the call. */
     void (*refused)(struct mote_call *call);
+    /* Called before each request message is decoded, for fields of FT_CALLBACK: `request`, zero so far, may be given
+     * nanopb decode callbacks, which run before the handler; a field without one is skipped. `encoded` is the message
+     * as it came, decompressed, valid until the handler runs. To refuse, here or in a callback, end the call: the
+     * handler does not run then, nor what was set by mote_call_on_cancel. May be NULL. */
+    void (*prepare)(struct mote_call *call, void *request, struct mote_slice encoded);
 };
 
 /* One .proto file for reflection. */

@@ -20,6 +20,14 @@ static void handle(struct mote_call *call, const void *request)
     fixture->handler(call, request);
 }
 
+static void prepare(struct mote_call *call, void *request, struct mote_slice encoded)
+{
+    struct call_fixture *fixture = call_fixture_of(call);
+    if (fixture->prepare != NULL) {
+        fixture->prepare(call, request, encoded);
+    }
+}
+
 #define METHOD(name_, path_, kind_)                                                                                    \
     .name = (name_), .path = (path_), .kind = (kind_), .request = &calculator_v1_AddRequest_type,                      \
     .response = &calculator_v1_AddResponse_type
@@ -37,6 +45,13 @@ static const struct mote_method methods[] = {
      .request = &calculator_v1_AddRequest_type,
      .response = &calculator_v1_CountResponse_type,
      .handler = handle},
+    {.name = "Prepared",
+     .path = PREPARED,
+     .kind = MOTE_CALL_CLIENT_STREAM,
+     .request = &calculator_v1_CountResponse_type,
+     .response = &calculator_v1_AddResponse_type,
+     .handler = handle,
+     .prepare = prepare},
 };
 const struct mote_service call_fixture_service = {
     .name = "test.v1.Test",

@@ -21,6 +21,8 @@
 #define SMALL         "/test.v1.Test/Small"  /* unary; requests of at most 8 bytes */
 #define ABSENT        "/test.v1.Test/Absent" /* unary; without a handler */
 #define LARGE         "/test.v1.Test/Large"  /* unary; responses are CountResponse */
+/* A client stream whose requests are CountResponse, prepared by fixture->prepare; responses are AddResponse. */
+#define PREPARED "/test.v1.Test/Prepared"
 
 /* What the log has of an answer's first block, behind the stream's number. */
 #define HEADERS     " headers :status=200 content-type=application/grpc"
@@ -39,6 +41,7 @@ struct call_fixture {
     struct mote_rpc_pair pair;
     struct observed observed;
     mote_handler_cb *handler;
+    void (*prepare)(struct mote_call *call, void *request, struct mote_slice encoded);
     struct mote_call *call; /* the last one handled */
     unsigned handled;
     unsigned cancelled; /* by note_cancel */

@@ -91,6 +91,11 @@ static void read_metadata(struct mote_call *call, const void *request)
     assert_true(mote_slice_equals_text(mote_call_metadata_at(call, "x-a", 1), "2"));
     assert_false(mote_slice_is_present(mote_call_metadata_at(call, "x-a", 2)));
     assert_false(mote_slice_is_present(mote_call_metadata(call, "x-b")));
+    struct mote_slice name;
+    struct mote_slice value;
+    assert_true(mote_call_metadata_field(call, 1, &name, &value));
+    assert_true(mote_slice_equals_text(name, "x-a") && mote_slice_equals_text(value, "2"));
+    assert_false(mote_call_metadata_field(call, 2, &name, &value));
     assert_true(mote_slice_equals_text(mote_call_authorization(call), "Bearer t"));
     assert_true(mote_call_authorization_is_repeated(call));
     assert_true(mote_slice_equals_text(mote_call_user_agent(call), "ua/1"));

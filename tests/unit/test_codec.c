@@ -5,6 +5,7 @@
  */
 #include "codec_fixture.h"
 
+#include <pb_decode.h>
 #include <pb_encode.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -266,6 +267,38 @@ static void fields_without_bounds_are_checked(void **state)
     assert_string_equal(failure.violations[2].field, "names[100]");
     put_number(&in, codec_test_v1_Unbounded_text_tag, 1);
     assert_int_equal(mote_codec_decode(&codec_test_v1_Unbounded_type, slice_of(&in), &out, &failure), MOTE_EDECODE);
+}
+
+static bool take_texts(pb_istream_t *stream, const pb_field_t *field, void **arg)
+{
+    char *at = strchr(*arg, '\0');
+    (void)field;
+    return stream->bytes_left < 8 && pb_read(stream, (pb_byte_t *)at, stream->bytes_left);
+}
+
+/* A prepared struct keeps its callbacks, and they run when all of the message is known to be good. */
+static void decode_callbacks_run(void **state)
+{
+    (void)state;
+    char texts[16] = "";
+    const pb_callback_t names = {.funcs.decode = take_texts, .arg = texts};
+    codec_test_v1_Unbounded out = {.names = names};
+    struct bytes in = {.length = 0};
+    put_text(&in, codec_test_v1_Unbounded_text_tag, "not asked for");
+    put_text(&in, codec_test_v1_Unbounded_names_tag, "one");
+    put_text(&in, codec_test_v1_Unbounded_names_tag, "two");
+    assert_int_equal(mote_codec_decode_prepared(&codec_test_v1_Unbounded_type, slice_of(&in), &out, NULL), 0);
+    assert_string_equal(texts, "onetwo");
+    put_text(&in, codec_test_v1_Unbounded_names_tag, "a long name");
+    assert_int_equal(mote_codec_decode_prepared(&codec_test_v1_Unbounded_type, slice_of(&in), &out, NULL),
+                     MOTE_EDECODE);
+    assert_string_equal(texts, "onetwoonetwo");
+    assert_null(out.names.funcs.decode);
+    out.names = names;
+    put_text(&in, codec_test_v1_Unbounded_names_tag, "\xff");
+    assert_int_equal(mote_codec_decode_prepared(&codec_test_v1_Unbounded_type, slice_of(&in), &out, NULL), MOTE_EFIELD);
+    assert_string_equal(texts, "onetwoonetwo");
+    assert_null(out.names.funcs.decode);
 }
 
 /* A chain with `depth` messages in the outermost; each has two numbers, so that all the counts are in use. */
@@ -591,6 +624,7 @@ int main(void)
         cmocka_unit_test(fields_are_found_in_any_order),
         cmocka_unit_test(unknown_fields_are_skipped),
         cmocka_unit_test(fields_without_bounds_are_checked),
+        cmocka_unit_test(decode_callbacks_run),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(stack_is_bounded),
         cmocka_unit_test(what_decodes_encodes),

@@ -84,6 +84,31 @@ static void test_bad_request(void **state)
                  "b");
 }
 
+/* Details of any type, each whole or not at all. */
+static void test_more_details(void **state)
+{
+    (void)state;
+    static uint8_t large[MOTE_DETAILS_MAX];
+    const struct mote_detail details[] = {
+        {MOTE_SLICE_LITERAL("t/a.B"), MOTE_SLICE_LITERAL("\x08\x01")},
+        {MOTE_SLICE_LITERAL("t/L"), {large, sizeof large}},
+        {MOTE_SLICE_LITERAL("t/C"), {NULL, 0}},
+    };
+    const struct mote_failure failure = {
+        .status = MOTE_STATUS_ABORTED, .message = "m", .details = details, .detail_count = 3};
+    ASSERT_BYTES(encode(&failure, "d"), "\x08\x0a\x12\x01m\x1a\x0b\x0a\x05t/a.B\x12\x02\x08\x01"
+                                        "\x1a\x07\x0a\x03t/C\x12\x00");
+    /* One byte less, and it fits. */
+    const struct mote_detail most = {MOTE_SLICE_LITERAL("t/L"), {large, sizeof large - 5 - 3 - 5 - 3}};
+    const struct mote_failure full = {
+        .status = MOTE_STATUS_ABORTED, .message = "m", .details = &most, .detail_count = 1};
+    assert_int_equal(encode(&full, "d").length, sizeof large);
+    const struct mote_detail more = {MOTE_SLICE_LITERAL("t/LL"), most.value};
+    const struct mote_failure over = {
+        .status = MOTE_STATUS_ABORTED, .message = "m", .details = &more, .detail_count = 1};
+    assert_int_equal(encode(&over, "d").length, 5);
+}
+
 /* A text that is no UTF-8 is left out: the rest must decode. */
 static void test_bad_text(void **state)
 {
@@ -216,8 +241,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error_info),  cmocka_unit_test(test_without_reason), cmocka_unit_test(test_retry_info),
-        cmocka_unit_test(test_bad_request), cmocka_unit_test(test_bad_text),       cmocka_unit_test(test_capacities),
-        cmocka_unit_test(test_largest),     cmocka_unit_test(test_on_the_wire),    cmocka_unit_test(test_pushback),
+        cmocka_unit_test(test_bad_request), cmocka_unit_test(test_more_details),   cmocka_unit_test(test_bad_text),
+        cmocka_unit_test(test_capacities),  cmocka_unit_test(test_largest),        cmocka_unit_test(test_on_the_wire),
+        cmocka_unit_test(test_pushback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

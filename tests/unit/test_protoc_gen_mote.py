@@ -129,6 +129,21 @@ class Written(Case):
             with self.subTest(name):
                 self.refuse("no such client stream", text, parameter="refused=%s:" % name)
 
+    def test_requests_that_are_prepared(self):
+        methods = "rpc Collect(stream M) returns (M); rpc Do(M) returns (M);"
+        self.write("x.proto", PROTO3 + "package p;\nmessage M {}\nservice S { %s }" % methods)
+        self.generate("x.proto", parameter="prepare=p.S.Do,refused=p.S.Collect:")
+        table = self.read("x.service.mote.c")
+        self.assertEqual(table.count(".prepare = prepare_p_s_do,"), 1)
+        self.assertEqual(table.count(".prepare"), 1)
+        self.assertIn("void p_s_do_prepare(struct mote_call *call, p_M *request, struct mote_slice encoded);",
+                      self.read("x.mote.h"))
+        self.compile("x.service.mote.c")
+
+    def test_no_method_to_prepare(self):
+        text = PROTO3 + "package p;\nmessage M {}\nservice S { rpc Do(M) returns (M); }"
+        self.refuse("prepare=S.Do: there is no such method", text, parameter="prepare=S.Do:")
+
     def test_odd_names(self):
         self.write("a-b/c.d.proto", PROTO3 + "package P.q_r;\nmessage Outer { message In_ner { int32 number = 1; } }")
         self.write(
