@@ -37,7 +37,8 @@ struct reading {
 static bool text_equals(const json_t *value, const char *text)
 {
     return json_is_string(value) &&
-           mote_slice_equals_text(mote_slice(json_string_value(value), json_string_length(value)), text);
+           mote_slice_equals_text(mote_slice(json_string_value(value), json_string_length(value)),
+                                  text); /* public: text of a MAC that held */
 }
 
 static bool read_uuid(uint8_t out[16], const json_t *value)
@@ -187,7 +188,7 @@ static bool scan(struct mote_slice json)
 static bool is_claim(struct mote_slice name)
 {
     for (size_t i = 0; i < CLAIM_COUNT; i++) {
-        if (mote_slice_equals_text(name, claims[i].name)) {
+        if (mote_slice_equals_text(name, claims[i].name)) { /* public: a name */
             return true;
         }
     }

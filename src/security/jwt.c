@@ -84,7 +84,8 @@ static bool read_header(char kid[MOTE_JWT_KID_MAX], size_t *kid_length, struct m
     static const struct mote_slice begin = MOTE_SLICE_LITERAL(HEADER_PREFIX);
     static const struct mote_slice end = MOTE_SLICE_LITERAL(HEADER_SUFFIX);
     if (length <= HEADER_FIXED || !mote_slice_starts_with(mote_slice(header, length), begin) ||
-        !mote_slice_equals(mote_slice(header + length - end.length, end.length), end)) {
+        !mote_slice_equals(mote_slice(header + length - end.length, end.length),
+                           end)) { /* public: every token has it */
         return false;
     }
     *kid_length = length - HEADER_FIXED;

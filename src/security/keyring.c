@@ -57,7 +57,7 @@ static const char *purpose_label(enum mote_key_purpose purpose)
 static const struct key *find_key(const struct mote_keyring *keyring, struct mote_slice kid)
 {
     for (size_t i = 0; i < keyring->count; i++) {
-        if (mote_slice_equals_text(kid, keyring->keys[i].kid)) {
+        if (mote_slice_equals_text(kid, keyring->keys[i].kid)) { /* public: kids */
             return &keyring->keys[i];
         }
     }
@@ -182,7 +182,8 @@ static struct mote_slice split_kid(struct mote_slice *line)
         length++;
     }
     const struct mote_slice kid = mote_slice(line->data, length);
-    if (length == 0 || length == line->length || line->data[length] != ':' || mote_slice_equals_text(kid, "base64")) {
+    if (length == 0 || length == line->length || line->data[length] != ':' ||
+        mote_slice_equals_text(kid, "base64")) { /* public: a prefix */
         return mote_slice(NULL, 0);
     }
     *line = mote_slice(line->data + length + 1, line->length - length - 1);

@@ -123,7 +123,8 @@ static size_t word_length(struct mote_slice text)
 {
     for (size_t i = 0; i < PLACEHOLDER_WORD_COUNT; i++) {
         const struct mote_slice word = mote_slice_text(placeholder_words[i]);
-        if (text.length >= word.length && mote_slice_equals_ignore_case(mote_slice(text.data, word.length), word)) {
+        if (text.length >= word.length &&
+            mote_slice_equals_ignore_case(mote_slice(text.data, word.length), word)) { /* public: at start */
             return word.length;
         }
     }

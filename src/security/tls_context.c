@@ -70,7 +70,7 @@ static int refuse(char problem[MOTE_TLS_PROBLEM_MAX], const char *file, const ch
 
 static bool contains(struct mote_slice text, const char *needle)
 {
-    return memmem(text.data, text.length, needle, strlen(needle)) != NULL;
+    return memmem(text.data, text.length, needle, strlen(needle)) != NULL; /* public: certificates */
 }
 
 /* mbedtls wants a NUL behind PEM, and counts it. The copy is wiped with `wipe_copy`. */
@@ -225,7 +225,7 @@ static bool is_name_match(struct mote_slice pattern, struct mote_slice name)
         name = mote_slice(dot, name.length - (size_t)(dot - name.data));
     }
     return pattern.length == name.length &&
-           strncasecmp((const char *)pattern.data, (const char *)name.data, name.length) == 0;
+           strncasecmp((const char *)pattern.data, (const char *)name.data, name.length) == 0; /* public: host names */
 }
 
 static bool is_for_name(const mbedtls_x509_crt *certificate, struct mote_slice name)

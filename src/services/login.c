@@ -29,6 +29,7 @@ struct login_operation {
     struct mote_store_set_password rehash;
     struct mote_throttle_attempt attempt;
     char password[MOTE_PASSWORD_MAX + 1];
+    uint8_t token_id[16];
     uint8_t refresh[MOTE_TOKENS_REFRESH_BYTES];
 };
 
@@ -73,7 +74,7 @@ static void rehashed(struct mote_hashing *hashing, int result)
         memcpy(rehash->password_hash, hashing->job.hash, sizeof rehash->password_hash);
         rehash->write.kind = MOTE_STORE_SET_PASSWORD;
         rehash->write.done = rehash_written;
-        rehash->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+        rehash->write.now = mote_services_worker_wall(worker);
         result = mote_store_submit(worker->session, &rehash->write);
     }
     if (result != 0) {
@@ -103,6 +104,7 @@ static void reply_to_login(struct login_operation *operation)
     struct mote_call *call = operation->hashing.call;
     struct mote_services_worker *worker = mote_services_worker_of(call);
     const struct mote_tokens_grant grant = {
+        .token_id = operation->token_id,
         .user = &operation->read.user,
         .session = &operation->create.record,
         .refresh = operation->refresh,
@@ -156,8 +158,11 @@ static int fill_in_session(struct login_operation *operation, struct mote_servic
     struct mote_store_create_session *create = &operation->create;
     struct mote_store_session_record *record = &create->record;
     int64_t second = (int64_t)MOTE_NS_PER_SECOND;
-    int64_t now = services->clock->wall_ns(services->clock->context);
+    int64_t now = mote_services_worker_wall(worker);
     int result = mote_tokens_new_id(worker, record->id);
+    if (result == 0) {
+        result = mote_tokens_new_id(worker, operation->token_id);
+    }
     if (result == 0) {
         result = services->random->fill(services->random->context, operation->refresh, sizeof operation->refresh);
     }

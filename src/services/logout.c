@@ -62,7 +62,7 @@ void auth_v1_auth_service_logout(struct mote_call *call, const auth_v1_LogoutReq
     memcpy(revoke->session_id, caller->session_id, sizeof revoke->session_id);
     revoke->write.kind = MOTE_STORE_REVOKE_SESSIONS;
     revoke->write.done = logged_out;
-    revoke->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    revoke->write.now = mote_services_worker_wall(worker);
     operation->call = call;
     mote_call_ref(call);
     int result = mote_store_submit(worker->session, &revoke->write);

@@ -98,7 +98,7 @@ static void hashed(struct mote_hashing *hashing, int result)
                     set->act == MOTE_STORE_PASSWORD_SET ? MOTE_STORE_AUDIT_SET_PASSWORD
                                                         : MOTE_STORE_AUDIT_CHANGE_PASSWORD,
                     set->user_id);
-    set->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    set->write.now = mote_services_worker_wall(worker);
     result = mote_store_submit(worker->session, &set->write);
     if (result != 0) {
         mote_failure_answer_store(hashing->call, result);

@@ -20,6 +20,7 @@ struct refresh_operation {
     struct mote_store_rotate_refresh rotate;
     struct mote_store_audit audit;
     struct mote_call *call;
+    uint8_t token_id[16];
     uint8_t parent[MOTE_TOKENS_REFRESH_BYTES];
     uint8_t successor[MOTE_TOKENS_REFRESH_BYTES];
 };
@@ -35,6 +36,7 @@ static void reply(struct refresh_operation *operation)
 {
     struct mote_services_worker *worker = mote_services_worker_of(operation->call);
     const struct mote_tokens_grant grant = {
+        .token_id = operation->token_id,
         .user = &operation->rotate.user,
         .session = &operation->rotate.record,
         .refresh = operation->successor,
@@ -97,6 +99,9 @@ static int submit(struct refresh_operation *operation)
     const struct mote_services *services = worker->services;
     struct mote_store_rotate_refresh *rotate = &operation->rotate;
     int result = derive_successor(operation, mote_services_worker_keyring(worker));
+    if (result == 0) {
+        result = mote_tokens_new_id(worker, operation->token_id);
+    }
     if (result != 0) {
         return result;
     }
@@ -111,7 +116,7 @@ static int submit(struct refresh_operation *operation)
     rotate->write.audit = &operation->audit;
     rotate->write.kind = MOTE_STORE_ROTATE_REFRESH;
     rotate->write.done = rotated;
-    rotate->write.now = services->clock->wall_ns(services->clock->context);
+    rotate->write.now = mote_services_worker_wall(worker);
     rotate->successor_expire_time = rotate->write.now + services->refresh_idle * second;
     return mote_store_submit(worker->session, &rotate->write);
 }

@@ -55,8 +55,7 @@ static void token_revoked(struct mote_store_write *write)
 static void submit(struct revoke_operation *operation, struct mote_store_write *write)
 {
     struct mote_services_worker *worker = mote_services_worker_of(operation->call);
-    const struct mote_clock *clock = worker->services->clock;
-    write->now = clock->wall_ns(clock->context);
+    write->now = mote_services_worker_wall(worker);
     write->audit = &operation->audit;
     int result = mote_store_submit(worker->session, write);
     if (result != 0) {

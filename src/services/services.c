@@ -20,7 +20,6 @@ int mote_services_worker_new(struct mote_services_worker **out, struct mote_serv
     worker->mem = mem;
     worker->mailbox = mailbox;
     mote_watches_init(&worker->watches);
-    worker->wall_high = services->clock->wall_ns(services->clock->context);
     int result = mote_store_session_open(&worker->session, services->store, mailbox);
     if (result != 0) {
         goto fail_worker;
@@ -73,20 +72,29 @@ void mote_services_worker_end_turn(struct mote_services_worker *worker)
     mote_store_session_end_turn(worker->session);
 }
 
+/*
+ * The floor is a line over the monotonic clock, of half its slope, so that time goes on while it holds and the wall
+ * clock catches up. All workers share it: one that was idle knows what another has seen, and they agree on what is
+ * expired. It is raised a second at a time, about every two, so that calls do not write to what they share.
+ */
 int64_t mote_services_worker_wall(struct mote_services_worker *worker)
 {
-    const struct mote_services *services = worker->services;
-    int64_t leeway = services->policy.leeway * (int64_t)MOTE_NS_PER_SECOND;
-    int64_t wall = services->clock->wall_ns(services->clock->context);
-    if (wall >= worker->wall_high) {
-        worker->wall_high = wall;
-    } else if (worker->wall_high - wall > DAY_NS) {
+    struct mote_services *services = worker->services;
+    const int64_t second = (int64_t)MOTE_NS_PER_SECOND;
+    const int64_t wall = services->clock->wall_ns(services->clock->context);
+    const int64_t slope = (int64_t)(services->clock->monotonic_ns(services->clock->context) / 2);
+    const int64_t lowest = wall - services->policy.leeway * second - slope;
+    int64_t floor = atomic_load_explicit(&services->wall_floor, memory_order_relaxed);
+    const int64_t back = floor + slope - wall;
+    if (back <= DAY_NS && lowest - floor < second) {
+        return back > 0 ? wall + back : wall;
+    }
+    if (atomic_compare_exchange_strong_explicit(&services->wall_floor, &floor, lowest, memory_order_relaxed,
+                                                memory_order_relaxed) &&
+        back > DAY_NS) {
         mote_log(services->log, MOTE_LOG_WARN, "services", "services.clock_stepped_back",
                  "the clock was set back by more than a day: tokens are judged by the new time",
-                 mote_log_int("seconds", (worker->wall_high - wall) / (int64_t)MOTE_NS_PER_SECOND));
-        worker->wall_high = wall;
-    } else if (worker->wall_high - wall > leeway) {
-        wall = worker->wall_high - leeway;
+                 mote_log_int("seconds", back / second));
     }
     return wall;
 }

@@ -43,6 +43,7 @@ struct mote_services {
     bool reflection;                      /* reflection services are registered, and public */
     bool (*is_serving)(void *context);    /* what HealthCheck answers; NULL: as healthy as the store */
     void *is_serving_context;
+    _Atomic int64_t wall_floor;                                  /* mote_services_worker_wall */
     _Atomic int64_t audit_minutes[MOTE_SERVICES_AUDIT_REFUSALS]; /* services/audit.c */
     _Atomic unsigned audit_left_out;
     struct mote_access_row access[MOTE_SERVICES_ACCESS_MAX]; /* filled by mote_services_access */

@@ -193,7 +193,7 @@ void auth_v1_auth_service_list_sessions(struct mote_call *call, const auth_v1_Li
         return;
     }
     mote_buffer_init(&operation->rows, worker->mem, ROWS_MAX);
-    operation->read.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    operation->read.now = mote_services_worker_wall(worker);
     operation->read.row = take_row;
     operation->read.done = list_done;
     operation->user.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
@@ -251,7 +251,7 @@ static void session_read(struct mote_store_get_session *read, int result)
         }
         operation->revoke.write.kind = MOTE_STORE_REVOKE_SESSIONS;
         operation->revoke.write.done = revoked;
-        operation->revoke.write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+        operation->revoke.write.now = mote_services_worker_wall(worker);
         result = mote_store_submit(worker->session, &operation->revoke.write);
     }
     if (result != 0) {

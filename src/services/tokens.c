@@ -18,7 +18,7 @@ int mote_tokens_new_id(struct mote_services_worker *worker, uint8_t id[16])
     uint8_t random[UUID_RANDOM_BYTES];
     int result = services->random->fill(services->random->context, random, sizeof random);
     if (result == 0) {
-        mote_uuid_make_v7(id, services->clock->wall_ns(services->clock->context), random);
+        mote_uuid_make_v7(id, mote_services_worker_wall(worker), random);
     }
     return result;
 }
@@ -42,13 +42,10 @@ int mote_tokens_issue(struct mote_services_worker *worker, auth_v1_TokenPair *pa
     }
     memcpy(identity.user_id, grant->user->id, sizeof identity.user_id);
     memcpy(identity.session_id, grant->session->id, sizeof identity.session_id);
-    int result = mote_tokens_new_id(worker, identity.token_id);
-    if (result != 0) {
-        return result;
-    }
+    memcpy(identity.token_id, grant->token_id, sizeof identity.token_id);
     *pair = (auth_v1_TokenPair){.token_type = "Bearer", .has_expires_in = true, .has_refresh_expire_time = true};
     size_t length = 0;
-    result =
+    int result =
         mote_jwt_issue(pair->access_token, &length, mote_services_worker_keyring(worker), &services->policy, &identity);
     if (result != 0) {
         return result;

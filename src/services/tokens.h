@@ -15,7 +15,9 @@
 /* A new id (UUIDv7): of users, sessions and tokens. MOTE_ERANDOM. */
 MOTE_MUST_CHECK int mote_tokens_new_id(struct mote_services_worker *worker, uint8_t id[16]);
 
+/* All that needs randomness is made before the session is written: without it nothing is. */
 struct mote_tokens_grant {
+    const uint8_t *token_id; /* 16 bytes, by mote_tokens_new_id */
     const struct mote_user *user;
     const struct mote_store_session_record *session;
     const uint8_t *refresh; /* MOTE_TOKENS_REFRESH_BYTES */

@@ -95,7 +95,7 @@ static void submit(struct create_operation *operation)
     struct mote_store_create_user *create = &operation->create;
     create->write.kind = MOTE_STORE_CREATE_USER;
     create->write.done = created;
-    create->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    create->write.now = mote_services_worker_wall(worker);
     int result = mote_tokens_new_id(worker, create->user.id);
     if (result == 0) {
         result = sign_request(worker, operation);
@@ -180,7 +180,7 @@ static void found_request(struct mote_store_find_request *find, int result)
 static void look_for_request(struct create_operation *operation)
 {
     struct mote_services_worker *worker = mote_services_worker_of(operation->hashing.call);
-    operation->find.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    operation->find.now = mote_services_worker_wall(worker);
     operation->find.done = found_request;
     mote_store_find_request(worker->session, &operation->find);
 }

@@ -192,7 +192,7 @@ static void submit(struct slot *slot)
     struct mote_store_write *write = &slot->create.write;
     write->kind = MOTE_STORE_CREATE_USER;
     write->done = created;
-    write->now = worker->services->clock->wall_ns(worker->services->clock->context);
+    write->now = mote_services_worker_wall(worker);
     int result = mote_tokens_new_id(worker, slot->create.user.id);
     if (result == 0) {
         result = mote_store_submit(worker->session, write);

@@ -65,7 +65,7 @@ static void set_state(struct mote_call *call, const char *id, enum mote_user_sta
     set->write.audit = &operation->audit;
     set->write.kind = MOTE_STORE_SET_USER_STATE;
     set->write.done = state_set;
-    set->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    set->write.now = mote_services_worker_wall(worker);
     operation->call = call;
     mote_call_ref(call);
     int result = mote_store_submit(worker->session, &set->write);
@@ -133,7 +133,7 @@ void user_v1_user_service_delete_user(struct mote_call *call, const user_v1_Dele
     removal->write.audit = &operation->audit;
     removal->write.kind = MOTE_STORE_DELETE_USER;
     removal->write.done = deleted;
-    removal->write.now = worker->services->clock->wall_ns(worker->services->clock->context);
+    removal->write.now = mote_services_worker_wall(worker);
     operation->allow_missing = request->allow_missing;
     operation->call = call;
     mote_call_ref(call);

@@ -126,7 +126,7 @@ static void submit(struct update_operation *operation)
     }
     write->kind = MOTE_STORE_UPDATE_USER;
     write->done = updated;
-    write->now = worker->services->clock->wall_ns(worker->services->clock->context);
+    write->now = mote_services_worker_wall(worker);
     mote_call_ref(call);
     int result = mote_store_submit(worker->session, write);
     if (result != 0) {

@@ -23,7 +23,6 @@ struct mote_services_worker {
     struct mote_token_cache *cache;
     struct mote_revocation revocation;
     struct mote_watches watches;
-    int64_t wall_high; /* the latest wall time seen, ns */
 };
 
 static inline struct mote_services_worker *mote_services_worker_of(const struct mote_call *call)
@@ -35,9 +34,9 @@ static inline struct mote_services_worker *mote_services_worker_of(const struct 
 const struct mote_keyring *mote_services_worker_keyring(struct mote_services_worker *worker);
 
 /*
- * Wall time in ns, for everything about tokens: it never falls back by more than the tokens' leeway, so that turning
- * the clock back cannot bring an expired token to life. A step back of more than a day is a clock that was wrong
- * before: it is followed, and logged.
+ * Wall time in ns, for tokens and for what is written. It never falls back by more than the tokens' leeway (and a
+ * second), so that turning the clock back cannot bring an expired token to life; until the clock has caught up it runs
+ * at half speed. A step back of more than a day is a clock that was wrong before: it is followed, and logged.
  */
 int64_t mote_services_worker_wall(struct mote_services_worker *worker);
 /* The same in whole seconds. */

@@ -43,7 +43,7 @@ int mote_audit_log_open(struct mote_audit_log **out, const char *url, char probl
                                    mote_problem_shown(database.path));
     }
     if (result == 0) {
-        result = mote_sqlite_error(sqlite3_prepare_v2(log->sqlite.db, sql, -1, &log->read, NULL));
+        result = mote_sqlite_error(sqlite3_prepare_v2(log->sqlite.db, sql, -1, &log->read, NULL)); /* fixed: below */
         if (result != 0) {
             (void)mote_problem_of_database(problem, result, "read", database.path);
         }

@@ -52,7 +52,7 @@ static int check_rows(sqlite3 *db, void (*each)(void *context, const char *findi
     for (size_t i = 0; i < INVARIANTS; i++) {
         char line[160];
         int64_t count = 0;
-        int result = mote_sqlite_query_int(db, invariants[i].sql, &count);
+        int result = mote_sqlite_query_int(db, invariants[i].sql, &count); /* fixed: a table */
         if (result != 0) {
             return result == MOTE_EINTERNAL || result == MOTE_ENOTFOUND ? MOTE_ECORRUPT : result;
         }

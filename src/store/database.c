@@ -150,7 +150,7 @@ static int fill_new(const char *path)
              MOTE_SCHEMA_APPLICATION_ID);
     int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code == SQLITE_OK) {
-        code = sqlite3_exec(db, text, NULL, NULL, NULL);
+        code = sqlite3_exec(db, text, NULL, NULL, NULL); /* fixed: a number of ours */
     }
     if (code == SQLITE_OK) {
         code = mote_schema_migrate(db, 0, MOTE_SCHEMA_VERSION);

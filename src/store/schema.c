@@ -155,7 +155,7 @@ static int run_step(sqlite3 *db, int version)
     if (code == SQLITE_OK) {
         char text[64];
         snprintf(text, sizeof text, "PRAGMA user_version = %d; COMMIT", version + 1);
-        code = sqlite3_exec(db, text, NULL, NULL, NULL);
+        code = sqlite3_exec(db, text, NULL, NULL, NULL); /* fixed: a number of ours */
     }
     if (code != SQLITE_OK && sqlite3_get_autocommit(db) == 0) {
         /* The error that counts is the one above. */

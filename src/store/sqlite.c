@@ -179,7 +179,7 @@ int mote_sqlite_query_int(sqlite3 *db, const char *sql, int64_t *out)
 {
     sqlite3_stmt *statement = NULL;
     errno = 0;
-    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL); /* fixed: of our callers */
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
     }

@@ -3,6 +3,7 @@
 
 import os
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -149,3 +150,62 @@ def test_a_log_that_nobody_reads_stops_nothing(mote):
     finally:
         process.kill()
         os.close(reading)
+
+
+# --- taking turns --------------------------------------------------------------------------------------------------
+
+
+def frame(kind, flags, stream, payload):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(name, value):
+    """A header field that is not indexed, without Huffman coding."""
+    def text(octets):
+        if len(octets) < 127:
+            return bytes([len(octets)]) + octets
+        rest = len(octets) - 127
+        return bytes([127]) + (bytes([rest & 127 | 128, rest >> 7]) if rest > 127 else bytes([rest])) + octets
+    return b"\0" + text(name) + text(value)
+
+
+def request(stream, path, more=()):
+    fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"test"), (b"te", b"trailers"),
+              (b"content-type", b"application/grpc"), *more]
+    return frame(1, 4, stream, b"".join(literal(*field) for field in fields)) + frame(0, 1, stream, b"\0" * 5)
+
+
+def test_one_connection_is_read_in_turns_with_the_others(tmp_path):
+    """Half a megabyte of one client lies in its socket's buffer, then comes a call of another: the second does not wait
+    until all of the first has been worked off, but for the 64 KiB that a turn takes."""
+    from conftest import RELEASE, Mote
+
+    program = Mote(tmp_path, RELEASE).serve(WORKERS="1", LOG_ACCESS="all")
+    busy, other = (socket.create_connection(host_and_port(program)) for _ in range(2))
+    busy.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    for client in (busy, other):
+        client.sendall(PREFACE + SETTINGS + frame(4, 1, 0, b""))
+        assert client.recv(65536)
+    padding = [(b"x-padding-%d" % number, b"x" * 1000) for number in range(6)]
+    flood = b"".join(request(1 + 2 * number, b"/user.v1.UserService/HealthCheck", padding) for number in range(80))
+    assert len(flood) > 7 * 65536
+    program.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.1)
+    busy.settimeout(1)
+    sent = 0
+    try:
+        while sent < len(flood):
+            sent += busy.send(flood[sent:])
+    except TimeoutError:
+        pass
+    other.sendall(request(1, b"/grpc.health.v1.Health/Check"))
+    time.sleep(0.1)
+    program.process.send_signal(signal.SIGCONT)
+    busy.sendall(flood[sent:])
+    wait_for(lambda: len(program.events("rpc.finished")) == 81, what="all calls are over")
+    order = [line["rpc_method"] for line in program.events("rpc.finished")]
+    assert sent > 4 * 65536, "the socket took too little"
+    assert order.index("Check") <= 22, order.index("Check")  # 11 in 64 KiB, and a turn may come before
+    for client in (busy, other):
+        client.close()
+    assert program.stop() == 0

@@ -111,12 +111,16 @@ def check_words(path, lines, report):
             report(path, number, "a tab")
 
 
+# They stop at the first difference.
+EARLY_COMPARISONS = r"memcmp|bcmp|memmem|(strn?|strn?case|strcase)cmp|strstr|mote_slice_equals(_text|_ignore_case)?"
+
+
 def check_secrets(root, path, lines, report):
     """Comparisons of secrets are constant-time: src/security has no memcmp and no strcmp but where it says why."""
     if path.relative_to(root).parts[:2] != ("src", "security"):
         return
     for number, line in enumerate(lines, 1):
-        if re.search(r"\b(memcmp|strcmp|strncmp)\s*\(", line) and "public:" not in line:
+        if re.search(rf"\b({EARLY_COMPARISONS})\s*\(", line) and "public:" not in "".join(lines[number - 1:number + 1]):
             report(path, number, 'memcmp or strcmp in src/security; use mote_secret_equals, or say "public: …" why not')
 
 
@@ -148,6 +152,24 @@ def check_public(root, report):
                 report(path, number, f"a public header, and {match.group(1)} is none as seen from here: ../<layer>/<name>.h")
 
 
+SQL_CALL = re.compile(r"(?:sqlite3_prepare\w*|sqlite3_exec|mote_sqlite_query_int)\(\s*[^,;]+?,\s*([^;]*)")
+SQL_WORD = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|FROM|WHERE|VALUES|SET|PRAGMA)\b")
+
+
+def check_sql(root, path, lines, report):
+    """SQL is fixed text: what is prepared is a literal or of a table of them, and nothing of a value becomes part of it."""
+    if path.relative_to(root).parts[:2] != ("src", "store"):
+        return
+    for number, line in enumerate(lines, 1):
+        for literal in re.findall(r'"(?:[^"\\]|\\.)*"', line):
+            if SQL_WORD.search(literal) and re.search(r"%[-+ #0-9.*]*(?:[hlzjt]*[^d%hlzjt\s]|$)", literal):
+                report(path, number, "a value becomes part of SQL: bind it to a parameter")
+        call = SQL_CALL.search(line + "".join(lines[number:number + 2]))
+        if call and call.start() <= len(line) and not line.startswith(("int ", "MOTE_MUST_CHECK")):
+            if not re.match(r'"|mote_statement_text\(|steps\[', call.group(1).lstrip()) and "fixed:" not in line:
+                report(path, number, 'SQL that is no literal; use statement.c, or say "fixed: …" what it is')
+
+
 def lint(root, clang_format):
     problems = []
 
@@ -164,6 +186,7 @@ def lint(root, clang_format):
         check_words(path, lines, report)
         check_secrets(root, path, lines, report)
         check_terminate(root, path, lines, report)
+        check_sql(root, path, lines, report)
     check_public(root, report)
     if clang_format and files:
         result = subprocess.run([clang_format, "--dry-run", "--style=file", *map(str, files)],
@@ -190,6 +213,11 @@ PLANTED = [
     ("src/security/j.c", "int a = memcmp(b, c, 1);\n", "memcmp or strcmp"),
     ("src/wire/l.h", '#include "../rpc/call.h"\n', "must not include ../rpc/call.h"),
     ("src/codec/codec.h", '#include "base/slice.h"\n', "a public header"),
+    ("src/security/l.c", "bool b = mote_slice_equals(c, d);\n", "memcmp or strcmp"),
+    ("src/store/m.c", "sqlite3_prepare_v2(db, sql, -1, &out, NULL);\n", "SQL that is no literal"),
+    ("src/store/n.c", "sqlite3_exec(db,\n    text, NULL, NULL, NULL);\n", "SQL that is no literal"),
+    ("src/store/o.c", "snprintf(text, 9, \"SELECT %s\", name);\n", "becomes part of SQL"),
+    ("src/store/p.c", "snprintf(text, 9, \"UPDATE users SET a = '%.*s'\", 3, name);\n", "becomes part of SQL"),
     ("src/wire/k.c", "nghttp2_session_terminate_session(s, 0);\n", "terminate_session stands in one"),
 ]
 

@@ -74,7 +74,7 @@ static int64_t wall(void *context)
 static int fill(void *context, void *out, size_t length)
 {
     struct services_fixture *fixture = context;
-    if (fixture->random_error != 0) {
+    if (fixture->random_error != 0 && fixture->random_passes-- <= 0) {
         return fixture->random_error;
     }
     return mote_random_system()->fill(mote_random_system()->context, out, length);

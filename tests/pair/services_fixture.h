@@ -49,7 +49,8 @@ struct services_fixture {
     _Atomic int64_t wall_ns;
     _Atomic uint64_t monotonic_ns;
     struct mote_clock clock;
-    _Atomic int random_error; /* what the random source answers when it is not 0 */
+    _Atomic int random_error;  /* what the random source answers when it is not 0 */
+    _Atomic int random_passes; /* so many times it does not yet */
     struct mote_random random;
 
     struct mote_store *store;

@@ -52,13 +52,17 @@ class Case(unittest.TestCase):
         self.assertIn(reason, result.stderr)
         self.assertFalse(os.path.exists(self.path("x.mote.c")))
 
-    def compile(self, name):
+    def compile(self, name, refused=None):
         flags = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wmissing-prototypes", "-Werror", "-fsyntax-only"]
         folders = ["-I" + folder for folder in [self.folder.name] + INCLUDES]
         result = subprocess.run(
             [COMPILER] + flags + folders + [self.path(name)], capture_output=True, text=True, check=False
         )
-        self.assertEqual(result.returncode, 0, result.stderr)
+        if refused:
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn(refused, result.stderr)
+        else:
+            self.assertEqual(result.returncode, 0, result.stderr)
 
 
 class Refused(Case):
@@ -198,6 +202,16 @@ class Written(Case):
             "int check(void); int check(void) { return (int)M_rules[0].max_length; }\n",
         )
         self.compile("check.c")
+
+    def test_a_field_that_would_be_allocated_does_not_compile(self):
+        for kind in ("string", "bytes", "repeated int32", "M"):
+            self.write("x.proto", PROTO3 + "message M { int32 n = 1; }\nmessage X { %s field = 1; }" % kind)
+            self.write("x.options", "X.field type:FT_POINTER\n")
+            self.generate("x.proto")
+            self.compile("x.mote.c", refused="POINTER")
+            self.write("x.options", "X.field max_size:8 max_count:2\n")
+            self.generate("x.proto")
+            self.compile("x.mote.c")
 
 
 if __name__ == "__main__":
