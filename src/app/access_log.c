@@ -22,28 +22,7 @@ static const char *kind_name(enum mote_call_kind kind)
 
 enum mote_log_level mote_access_log_level(enum mote_status status)
 {
-    switch (status) {
-    case MOTE_STATUS_UNKNOWN:
-    case MOTE_STATUS_DEADLINE_EXCEEDED:
-    case MOTE_STATUS_UNIMPLEMENTED:
-    case MOTE_STATUS_INTERNAL:
-    case MOTE_STATUS_UNAVAILABLE:
-    case MOTE_STATUS_DATA_LOSS:
-        return MOTE_LOG_ERROR;
-    case MOTE_STATUS_OK:
-    case MOTE_STATUS_CANCELLED:
-    case MOTE_STATUS_INVALID_ARGUMENT:
-    case MOTE_STATUS_NOT_FOUND:
-    case MOTE_STATUS_ALREADY_EXISTS:
-    case MOTE_STATUS_PERMISSION_DENIED:
-    case MOTE_STATUS_RESOURCE_EXHAUSTED:
-    case MOTE_STATUS_FAILED_PRECONDITION:
-    case MOTE_STATUS_ABORTED:
-    case MOTE_STATUS_OUT_OF_RANGE:
-    case MOTE_STATUS_UNAUTHENTICATED:
-        return MOTE_LOG_INFO;
-    }
-    return MOTE_LOG_ERROR;
+    return mote_status_is_servers_fault(status) ? MOTE_LOG_ERROR : MOTE_LOG_INFO;
 }
 
 /* Streams are long by nature; only a unary call can be slow. */
@@ -91,7 +70,10 @@ static void write_line(struct mote_access_log *access_log, struct mote_call *cal
     const struct mote_certificate *certificate = mote_call_certificate(call);
     struct mote_slice agent = mote_call_user_agent(call);
     char subject[MOTE_UUID_TEXT_LENGTH];
-    struct mote_log_field fields[16];
+    const struct mote_trace_context *trace = mote_call_trace(call);
+    char trace_id[2 * MOTE_TRACE_ID_LENGTH];
+    char span_id[2 * MOTE_SPAN_ID_LENGTH];
+    struct mote_log_field fields[20];
     size_t count = 0;
     agent.length = agent.length < MOTE_ACCESS_LOG_AGENT_MAX ? agent.length : MOTE_ACCESS_LOG_AGENT_MAX;
     fields[count++] = mote_log_text("rpc_service", summary->service != NULL ? summary->service->name : "other");
@@ -112,6 +94,14 @@ static void write_line(struct mote_access_log *access_log, struct mote_call *cal
     fields[count++] = mote_log_uint("resp_msgs", summary->response_messages);
     if (mote_call_deadline(call) != UINT64_MAX) {
         fields[count++] = mote_log_uint("deadline_us", microseconds_left(call, summary));
+    }
+    if (trace != NULL) {
+        mote_hex_encode(trace_id, mote_slice(trace->trace_id, sizeof trace->trace_id));
+        mote_hex_encode(span_id, mote_slice(trace->span_id, sizeof trace->span_id));
+        fields[count++] = mote_log_slice("trace_id", mote_slice(trace_id, sizeof trace_id));
+        fields[count++] = mote_log_slice("span_id", mote_slice(span_id, sizeof span_id));
+        fields[count++] =
+            mote_log_slice("trace_flags", mote_slice((trace->flags & MOTE_TRACE_SAMPLED) != 0 ? "01" : "00", 2));
     }
     if (access_log->user_id && identity != NULL) {
         mote_uuid_format(subject, identity->user_id);

@@ -19,6 +19,7 @@
 #include "../base/error.h"
 #include "../base/slice.h"
 #include "../security/jwt.h"
+#include "../telemetry/trace_context.h"
 #include "../wire/status.h"
 #include "method.h"
 
@@ -95,6 +96,8 @@ bool mote_call_metadata_field(const struct mote_call *call, size_t index, struct
 struct mote_slice mote_call_authorization(const struct mote_call *call);
 /* True when `authorization` came more than once. */
 bool mote_call_authorization_is_repeated(const struct mote_call *call);
+/* The path of the request, "/service/method", as it came: also of one that does not exist. */
+struct mote_slice mote_call_path(const struct mote_call *call);
 struct mote_slice mote_call_user_agent(const struct mote_call *call);
 struct mote_slice mote_call_authority(const struct mote_call *call);
 /* Where the peer is: "192.0.2.1:40000", "[2001:db8::1]:40000", "unix:". Valid as long as the call. */
@@ -129,6 +132,17 @@ void mote_call_ref(struct mote_call *call);
 void mote_call_unref(struct mote_call *call);
 /* Absolute monotonic ns; UINT64_MAX without a deadline. */
 uint64_t mote_call_deadline(const struct mote_call *call);
+
+/* --- traces ---------------------------------------------------------------------------------------------------- */
+
+/* What the request says of its trace; {NULL, 0} where it says nothing, or says it twice. */
+struct mote_slice mote_call_traceparent(const struct mote_call *call);
+struct mote_slice mote_call_tracestate(const struct mote_call *call);
+/* Where the call stands in its trace: what a handler sends on as `traceparent` when it calls others. NULL: the server
+ * does not trace. */
+const struct mote_trace_context *mote_call_trace(const struct mote_call *call);
+/* For an interceptor of MOTE_STAGE_TRACE. Copied. */
+void mote_call_set_trace(struct mote_call *call, const struct mote_trace_context *trace);
 
 /* --- surroundings ---------------------------------------------------------------------------------------------- */
 

@@ -48,9 +48,45 @@ struct mote_slice mote_call_authorization(const struct mote_call *call)
     return known(call, MOTE_FIELD_AUTHORIZATION);
 }
 
+static bool is_repeated(const struct mote_call *call, enum mote_field_id id)
+{
+    return (call->fields->repeated & UINT32_C(1) << id) != 0;
+}
+
 bool mote_call_authorization_is_repeated(const struct mote_call *call)
 {
-    return (call->fields->repeated & UINT32_C(1) << MOTE_FIELD_AUTHORIZATION) != 0;
+    return is_repeated(call, MOTE_FIELD_AUTHORIZATION);
+}
+
+static struct mote_slice known_once(const struct mote_call *call, enum mote_field_id id)
+{
+    return is_repeated(call, id) ? mote_slice(NULL, 0) : known(call, id);
+}
+
+struct mote_slice mote_call_traceparent(const struct mote_call *call)
+{
+    return known_once(call, MOTE_FIELD_TRACEPARENT);
+}
+
+struct mote_slice mote_call_tracestate(const struct mote_call *call)
+{
+    return known_once(call, MOTE_FIELD_TRACESTATE);
+}
+
+const struct mote_trace_context *mote_call_trace(const struct mote_call *call)
+{
+    return call->has_trace ? &call->trace : NULL;
+}
+
+void mote_call_set_trace(struct mote_call *call, const struct mote_trace_context *trace)
+{
+    call->trace = *trace;
+    call->has_trace = true;
+}
+
+struct mote_slice mote_call_path(const struct mote_call *call)
+{
+    return known(call, MOTE_FIELD_PATH);
 }
 
 struct mote_slice mote_call_user_agent(const struct mote_call *call)

@@ -171,15 +171,14 @@ struct mote_call {
     const struct mote_fields *fields;
     void *request; /* decoded; NULL until then, except where it is inline */
     uint32_t refs;
-    uint8_t state;      /* of enum mote_call_state */
-    bool half_closed;   /* the client has said all, though perhaps not all is delivered */
-    bool end_delivered; /* the handler of a request stream knows it */
-    bool counted;       /* in the numbers of handlers */
-    bool paused;
-    bool blocked; /* the handler was told to wait */
-    bool endless; /* a watch: does not hold up a drain */
+    uint8_t state;        /* of enum mote_call_state */
+    bool half_closed;     /* the client has said all, though perhaps not all is delivered */
+    bool end_delivered;   /* the handler of a request stream knows it */
+    bool counted;         /* in the numbers of handlers */
+    bool paused, blocked; /* by the handler; the handler, which was told to wait */
+    bool endless;         /* a watch: does not hold up a drain */
     bool proto_subtype;
-    bool has_identity;
+    bool has_identity, has_trace;
     bool compressed, compresses, tells_encodings; /* what the handler has; answers from now on; the headers */
     uint8_t encoding, answer_encoding;            /* of enum mote_encoding */
     uint64_t started_ns;
@@ -200,7 +199,8 @@ struct mote_call {
     struct mote_buffer held; /* bytes that came while the handler paused; their credit has not been returned */
     struct mote_timer timer;
     struct mote_arena arena;
-    struct mote_identity identity; /* if has_identity */
+    struct mote_identity identity;   /* if has_identity */
+    struct mote_trace_context trace; /* if has_trace */
 };
 
 /* How a call ends. */

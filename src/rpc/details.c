@@ -11,7 +11,7 @@
 
 #include "base/slice.h"
 #include "base/text.h"
-#include "rpc/protobuf.h"
+#include "codec/protobuf.h"
 
 #define TYPE_PREFIX "type.googleapis.com/google.rpc."
 

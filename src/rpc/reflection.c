@@ -13,12 +13,12 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "codec/protobuf.h"
 #include "google/rpc/error_details.mote.h"
 #include "google/rpc/status.mote.h"
 #include "grpc/reflection/v1/reflection.mote.h"
 #include "grpc/reflection/v1alpha/reflection.mote.h"
 #include "rpc/core.h"
-#include "rpc/protobuf.h"
 
 /* Field numbers of ServerReflectionRequest and ServerReflectionResponse. */
 enum query_kind {

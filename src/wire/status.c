@@ -30,6 +30,14 @@ const char *mote_status_camel_name(enum mote_status status)
     return (unsigned)status < MOTE_STATUS_COUNT ? names[status] : names[MOTE_STATUS_UNKNOWN];
 }
 
+bool mote_status_is_servers_fault(enum mote_status status)
+{
+    const unsigned faults = 1u << MOTE_STATUS_UNKNOWN | 1u << MOTE_STATUS_DEADLINE_EXCEEDED |
+                            1u << MOTE_STATUS_UNIMPLEMENTED | 1u << MOTE_STATUS_INTERNAL |
+                            1u << MOTE_STATUS_UNAVAILABLE | 1u << MOTE_STATUS_DATA_LOSS;
+    return (faults >> status & 1) != 0;
+}
+
 struct mote_slice mote_status_decimal(enum mote_status status)
 {
     static const struct mote_slice decimals[MOTE_STATUS_COUNT] = {

@@ -7,6 +7,7 @@
 #ifndef MOTE_WIRE_STATUS_H
 #define MOTE_WIRE_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,8 @@ enum mote_status {
 const char *mote_status_name(enum mote_status status);
 /* "NotFound", as grpc-go and its metrics spell it. Static. */
 const char *mote_status_camel_name(enum mote_status status);
+/* True for what OpenTelemetry counts as an error of a server: not what its caller is to blame for. */
+bool mote_status_is_servers_fault(enum mote_status status);
 /* The decimal text of a code for the grpc-status field. Static. */
 struct mote_slice mote_status_decimal(enum mote_status status);
 /* grpc-status as received: plain decimal 0-16 without leading zeros; anything else is UNKNOWN with MOTE_EDECODE. */

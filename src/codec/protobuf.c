@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/protobuf.h"
+#include "codec/protobuf.h"
 
 #include <string.h>
 
 #include "base/assert.h"
 
 #define VARINT           0u
+#define FIXED64          1u
 #define LENGTH_DELIMITED 2u
 
 size_t mote_protobuf_varint_size(uint64_t value)
@@ -49,6 +50,14 @@ void mote_protobuf_put_number(struct mote_protobuf *writer, unsigned number, uin
 {
     put_tag(writer, number, VARINT);
     mote_protobuf_put_varint(writer, value);
+}
+
+void mote_protobuf_put_fixed64(struct mote_protobuf *writer, unsigned number, uint64_t value)
+{
+    put_tag(writer, number, FIXED64);
+    for (int i = 0; i < 8; i++) {
+        put_byte(writer, value >> 8 * i & 0xff);
+    }
 }
 
 void mote_protobuf_put_length(struct mote_protobuf *writer, unsigned number, size_t length)

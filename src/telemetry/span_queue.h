@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Spans on their way from the workers to the exporter, encoded, in one ring of bytes. A call never waits: what does not
+ * fit is dropped, the newest first, and counted. Any thread.
+ */
+#ifndef MOTE_TELEMETRY_SPAN_QUEUE_H
+#define MOTE_TELEMETRY_SPAN_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/slice.h"
+
+struct mote_span_queue;
+
+struct mote_span_queue_counts {
+    uint64_t taken_in, dropped; /* ever */
+    size_t waiting;
+};
+
+/* At most `bytes` of spans, and at most `spans` of them. */
+MOTE_MUST_CHECK int mote_span_queue_new(struct mote_span_queue **out, struct mote_mem *mem, size_t bytes, size_t spans);
+void mote_span_queue_free(struct mote_span_queue *queue);
+/* Copies the span. False: it was dropped. */
+bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span);
+/* Appends the oldest spans, one behind the other, to `out`: at most `most` of them; how many. 0 also without memory,
+ * and then they wait on. */
+size_t mote_span_queue_take(struct mote_span_queue *queue, size_t most, struct mote_buffer *out);
+/* Spans that were taken but could not be delivered. */
+void mote_span_queue_count_lost(struct mote_span_queue *queue, size_t spans);
+struct mote_span_queue_counts mote_span_queue_counts(struct mote_span_queue *queue);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue of spans: order around the ring's end, both bounds at max and max + 1, and no memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "support/failing_mem.h"
+#include "telemetry/span_queue.h"
+
+static bool put(struct mote_span_queue *queue, const char *text)
+{
+    return mote_span_queue_put(queue, mote_slice_text(text));
+}
+
+static void assert_takes(struct mote_span_queue *queue, size_t most, size_t taken, const char *text)
+{
+    struct mote_buffer out;
+    mote_buffer_init(&out, mote_mem_system(), 0);
+    assert_int_equal(mote_span_queue_take(queue, most, &out), taken);
+    assert_true(mote_slice_equals_text(mote_buffer_slice(&out), text));
+    mote_buffer_dispose(&out);
+}
+
+static void test_bounds(void **state)
+{
+    struct mote_span_queue *queue;
+    (void)state;
+    assert_int_equal(mote_span_queue_new(&queue, mote_mem_system(), 24, 3), 0);
+    assert_takes(queue, 10, 0, "");
+    assert_true(put(queue, "abcd") && put(queue, "efgh") && put(queue, "ijkl"));
+    assert_false(put(queue, ""));
+    assert_takes(queue, 1, 1, "abcd");
+    assert_false(put(queue, "mnopq"));
+    assert_true(put(queue, "mnop"));
+    assert_takes(queue, 10, 3, "efghijklmnop");
+    assert_false(put(queue, "012345678901234567890"));
+    assert_true(put(queue, "01234567890123456789"));
+    mote_span_queue_count_lost(queue, 2);
+    const struct mote_span_queue_counts counts = mote_span_queue_counts(queue);
+    assert_int_equal(counts.taken_in, 5);
+    assert_int_equal(counts.dropped, 5);
+    assert_int_equal(counts.waiting, 1);
+    mote_span_queue_free(queue);
+    mote_span_queue_free(NULL);
+}
+
+/* Every offset in the ring is come across. */
+static void test_around(void **state)
+{
+    struct mote_span_queue *queue;
+    (void)state;
+    assert_int_equal(mote_span_queue_new(&queue, mote_mem_system(), 37, 8), 0);
+    for (int i = 0; i < 200; i++) {
+        assert_true(put(queue, "abcde") && put(queue, "fghijklmn"));
+        assert_takes(queue, 2, 2, "abcdefghijklmn");
+    }
+    mote_span_queue_free(queue);
+}
+
+static void test_without_memory(void **state)
+{
+    struct mote_failing_mem failing;
+    struct mote_span_queue *queue;
+    struct mote_buffer out;
+    (void)state;
+    mote_failing_mem_init(&failing);
+    failing.fail_at = 1;
+    assert_int_equal(mote_span_queue_new(&queue, &failing.mem, 64, 8), MOTE_ENOMEM);
+    assert_int_equal(mote_span_queue_new(&queue, mote_mem_system(), 64, 8), 0);
+    assert_true(put(queue, "abc"));
+    mote_buffer_init(&out, mote_mem_system(), 2);
+    assert_int_equal(mote_span_queue_take(queue, 8, &out), 0);
+    mote_buffer_dispose(&out);
+    assert_takes(queue, 8, 1, "abc");
+    mote_span_queue_free(queue);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_around),
+        cmocka_unit_test(test_without_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
