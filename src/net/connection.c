@@ -44,6 +44,7 @@ struct mote_connection {
     struct mote_list paused;   /* worker->paused */
     struct mote_list waiting;  /* worker->handshakes.waiting */
     struct mote_timer timer;   /* how long CLOSING and LINGER may take */
+    struct mote_peers *peers;
     struct mote_peer peer;
     enum state state;
     bool opened; /* the peer's preface is here */
@@ -219,7 +220,7 @@ static void close_now(struct mote_connection *connection)
     mote_list_remove(&connection->node);
     worker->connection_count--;
     set_opened(connection);
-    mote_peers_release(worker->peers, &connection->peer);
+    mote_peers_release(connection->peers, &connection->peer);
     uv_close(&connection->uv.handle, on_closed);
 }
 
@@ -558,11 +559,12 @@ static struct mote_connection *allocate(struct mote_worker *worker, struct mote_
     int error;
     if (connection == NULL) {
         close(accepted->fd);
-        mote_peers_release(worker->peers, &accepted->peer);
+        mote_peers_release(accepted->peers, &accepted->peer);
         return NULL;
     }
     connection->worker = worker;
     connection->owner.attention = on_attention;
+    connection->peers = accepted->peers;
     connection->peer = accepted->peer;
     connection->opened = true; /* until it stands in the list of those that are not */
     mote_list_init(&connection->unopened);
@@ -609,7 +611,7 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
         return;
     }
     mote_address_format(text, &accepted->address);
-    int error = mote_peers_identify(worker->peers, &connection->peer, &accepted->address);
+    int error = mote_peers_identify(connection->peers, &connection->peer, &accepted->address);
     if (error != 0) {
         mote_log(worker->options->log, MOTE_LOG_WARN, "net", "net.connection_refused", "a connection was refused",
                  mote_log_text("peer", text),
@@ -626,7 +628,9 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
         close_now(connection);
         return;
     }
-    add_unopened(connection);
+    if (!accepted->health_only) { /* who crowds the other addresses does not push out probes */
+        add_unopened(connection);
+    }
     if (worker->draining) {
         mote_server_connection_drain(connection->server_connection, mote_worker_now(worker));
     }

@@ -24,6 +24,7 @@ struct mote_accepted {
     bool is_unix;
     bool health_only;
     struct mote_address address;
+    struct mote_peers *peers;
     struct mote_peer peer; /* reserved */
 };
 

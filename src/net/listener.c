@@ -55,9 +55,10 @@ static bool survives(struct mote_listener *listener, int number)
 static bool accept_one(struct mote_listener *listener)
 {
     struct mote_worker *worker = listener->worker;
-    struct mote_accepted accepted = {.is_unix = listener->is_unix, .health_only = listener->socket.health_only};
+    struct mote_accepted accepted = {
+        .is_unix = listener->is_unix, .health_only = listener->socket.health_only, .peers = listener->socket.peers};
     accepted.address.length = sizeof accepted.address.storage;
-    if (mote_peers_reserve(worker->peers, &accepted.peer) != 0) {
+    if (mote_peers_reserve(accepted.peers, &accepted.peer) != 0) {
         wait_for_room(listener);
         return false;
     }
@@ -65,7 +66,7 @@ static bool accept_one(struct mote_listener *listener)
                           SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted.fd < 0) {
         int number = errno;
-        mote_peers_release(worker->peers, &accepted.peer);
+        mote_peers_release(accepted.peers, &accepted.peer);
         return survives(listener, number);
     }
     mote_connection_open(worker, &accepted);

@@ -15,8 +15,9 @@ struct mote_runtime {
     struct mote_mem *mem;
     struct mote_runtime_options options;
     struct mote_peers *peers;
-    pthread_mutex_t tls_lock;     /* guards the pointer below */
-    struct mote_tls_context *tls; /* NULL: in the clear */
+    struct mote_peers *health_peers; /* of those that only ask for health */
+    pthread_mutex_t tls_lock;        /* guards the pointer below */
+    struct mote_tls_context *tls;    /* NULL: in the clear */
     struct mote_binding bindings[MOTE_RUNTIME_LISTENERS_MAX];
     size_t binding_count;
     size_t health_from; /* the first binding that serves health only */
@@ -148,9 +149,9 @@ static int init_worker(struct mote_runtime *runtime, size_t index, char problem[
             return error;
         }
         sockets[count].health_only = count >= runtime->health_from;
+        sockets[count].peers = sockets[count].health_only ? runtime->health_peers : runtime->peers;
     }
     worker->options = &runtime->options;
-    worker->peers = runtime->peers;
     int error = mote_worker_init(worker, runtime, runtime->mem, sockets, runtime->binding_count);
     if (error != 0) {
         snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX, "cannot start a worker: %s", mote_error_text(error));
@@ -178,6 +179,7 @@ static void free_runtime(struct mote_runtime *runtime)
     }
     unbind_all(runtime); /* for a start that failed */
     mote_peers_free(runtime->peers);
+    mote_peers_free(runtime->health_peers);
     mote_tls_context_unref(runtime->tls);
     pthread_mutex_destroy(&runtime->tls_lock);
     mote_mem_release(runtime->mem, runtime->workers);
@@ -214,6 +216,10 @@ static int start(struct mote_runtime *runtime, char problem[MOTE_RUNTIME_PROBLEM
     }
     int error = mote_peers_new(&runtime->peers, runtime->mem, limits->connections_max,
                                limits->connections_per_address_max, mote_random_system());
+    if (error == 0) {
+        error = mote_peers_new(&runtime->health_peers, runtime->mem, limits->health_connections_max,
+                               limits->health_connections_per_address_max, mote_random_system());
+    }
     if (error == 0) {
         error = bind_all(runtime, problem);
     }

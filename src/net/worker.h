@@ -32,7 +32,8 @@
 /* A listening socket, and what it is for. */
 struct mote_worker_socket {
     int fd;
-    bool health_only; /* in the clear, and serving nothing but health */
+    bool health_only;         /* in the clear, and serving nothing but health */
+    struct mote_peers *peers; /* where its connections are counted */
 };
 
 struct mote_listener {
@@ -71,7 +72,6 @@ struct mote_worker {
     struct mote_mem *mem; /* the pool's */
     struct mote_server_worker *server_worker;
     void *user;
-    struct mote_peers *peers;
     struct mote_listener listeners[MOTE_RUNTIME_LISTENERS_MAX];
     size_t listener_count;
     struct mote_list connections;
@@ -95,7 +95,7 @@ struct mote_worker {
 };
 
 /* Everything but the thread: loop, pool, rpc worker, and listeners on `sockets`, which it takes whatever it returns.
- * `options` and `peers` are set already. */
+ * `options` is set already. */
 MOTE_MUST_CHECK int mote_worker_init(struct mote_worker *worker, struct mote_runtime *runtime, struct mote_mem *mem,
                                      const struct mote_worker_socket *sockets, size_t socket_count);
 /* For a worker that never ran. */

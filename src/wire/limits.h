@@ -57,6 +57,9 @@
     X(stream_id_max, 0x60000000, count, "stream identifiers running out: a graceful GOAWAY")                           \
     X(connections_max, 10000, count, "too many connections")                                                           \
     X(connections_per_address_max, 256, count, "too many connections from one address (or IPv6 /64)")                  \
+    X(health_connections_max, 64, count,                                                                               \
+      "the same where only health is served: probes are answered when all is taken")                                   \
+    X(health_connections_per_address_max, 16, count, "the same there, of one address")                                 \
     X(connections_unopened_max, 512, count, "too many connections before their preface")                               \
     X(handshakes_per_second, 120, per_second, "TLS handshakes of one worker: they cost milliseconds of CPU each")      \
     X(read_per_turn, 65536, bytes, "one connection that keeps the loop for itself")                                    \

@@ -69,6 +69,7 @@ def refused(mote, code, text, **settings):
 # --- several at once ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thread
 def test_all_kinds_at_once(mote):
     """Each worker serves each of them."""
     name = f"mote-test-{os.getpid()}"
@@ -153,6 +154,7 @@ def test_left_over_and_living_sockets(mote, tmp_path):
 # --- sockets that were handed over -------------------------------------------------------------------------------
 
 
+@pytest.mark.thread
 def test_handed_over(mote):
     """Of every family, and on both workers; at the end they are still there, and their files."""
     path = mote.folder / "s"
@@ -283,6 +285,7 @@ def test_health_listener(mote, tmp_path):
     assert program.stop() == 0
 
 
+@pytest.mark.thread
 def test_health_listener_tells_of_the_end(mote):
     program = mote.serve(HEALTH_LISTEN=f"127.0.0.1:0,unix:{mote.folder}/h", SHUTDOWN_DELAY="2s")
     targets = addresses(program, 3)
@@ -291,6 +294,33 @@ def test_health_listener_tells_of_the_end(mote):
     wait_for(lambda: check(targets[1]) == health_pb2.HealthCheckResponse.NOT_SERVING, 2, "NOT_SERVING")
     assert check(targets[2]) == health_pb2.HealthCheckResponse.NOT_SERVING
     assert program.stop() == 0
+
+
+def test_health_listener_of_a_full_server(mote):
+    """Who takes all places does not have the server restarted; and of the places for probes, nobody has all."""
+    program = mote.serve(HEALTH_LISTEN="127.0.0.1:0", MAX_CONNECTIONS="10")
+    main, health = (tuple(target.rsplit(":", 1)) for target in addresses(program, 2))
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    taken = [socket.create_connection(main) for _ in range(20)]
+    assert check(":".join(health)) == SERVING
+    probes = []
+
+    def is_taken(source):
+        probe = socket.create_connection(health, source_address=(source, 0))
+        probes.append(probe)
+        probe.settimeout(10)
+        try:
+            probe.sendall(preface)
+            return probe.recv(9) != b""
+        except ConnectionResetError:
+            return False
+
+    assert [is_taken("127.0.0.2") for _ in range(17)] == [True] * 16 + [False]
+    assert all(is_taken(f"127.0.0.{number}") for number in (3, 4) for _ in range(16))
+    assert check(":".join(health)) == SERVING
+    for each in taken + probes:
+        each.close()
+    wait_for(lambda: mote.run("healthcheck", "--addr", ":".join(main), check=False).returncode == 0, what="room again")
 
 
 def test_health_listener_in_use(mote):
