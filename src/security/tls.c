@@ -15,7 +15,8 @@
 #include "security/secret.h"
 #include "security/tls_context.h"
 
-#define ANSWERS_MAX 4u /* alerts written while only reading: more is a peer that asks for a renegotiation for ever */
+#define ALERT_RECORD 7u /* bytes */
+#define ANSWERS_MAX  4u /* alerts written while only reading: more is a peer that asks for a renegotiation for ever */
 
 struct mote_tls {
     struct mote_tls_context *context;
@@ -148,6 +149,13 @@ static void check_agreement(struct mote_tls *tls)
     tls->is_established = true;
 }
 
+/* The last of what was put into `out` since is an alert in the clear: a record of 7 bytes (RFC 5246 §7.2). */
+static bool has_sent_alert(const struct mote_tls *tls, size_t since)
+{
+    const struct mote_tls_room *out = tls->out;
+    return out->length >= since + ALERT_RECORD && out->bytes[out->length - ALERT_RECORD] == MBEDTLS_SSL_MSG_ALERT;
+}
+
 static void shake_hands(struct mote_tls *tls)
 {
     const size_t said = tls->out->length;
@@ -156,8 +164,8 @@ static void shake_hands(struct mote_tls *tls)
         check_agreement(tls);
     } else if (!is_waiting(code)) {
         fail_with_code(tls, code);
-        /* mbedtls does not tell the peer of each, such as a hello in several records (2.28). */
-        if (tls->out->length == said && code != MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
+        /* mbedtls does not tell the peer of each, such as a hello in several records (2.28) or no curve in common. */
+        if (!has_sent_alert(tls, said) && code != MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
             (void)mbedtls_ssl_send_alert_message(&tls->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                                  MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
         }

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from certificates import Identity
+from certificates import Identity, openssl
 from conftest import wait_for
 from test_tls import Files, is_served, raw_connection, raw_context, serve
 
@@ -92,7 +92,8 @@ def test_curves(mote, files):
     program = serve(mote, files.rsa)  # an EC key has a curve of its own
     for curve in ("P-256", "X25519", "P-384"):
         assert s_client(program, "-curves", curve)[0], curve
-    assert not s_client(program, "-tls1_2", "-curves", "P-521")[0]
+    done, text = s_client(program, "-tls1_2", "-curves", "P-521")
+    assert not done and alerts(text) == [40], text  # handshake_failure
     assert is_served(program, files)
 
 
@@ -105,6 +106,88 @@ def test_application_protocol(mote, files):
         assert "\x00\x00\x12\x04\x00" not in text and "\x04\x00\x00\x00\x00\x00" not in text
     done, text = s_client(program, alpn="http/1.1,h2")
     assert done and "ALPN protocol: h2" in text
+
+
+# What is wrong with a client's certificate, as openssl's configuration and arguments say it.
+CLIENTS = {
+    "good": (True, {}),
+    "by an intermediate": (True, {"depth": 1}),
+    "by eight intermediates": (True, {"depth": 8}),
+    "by nine intermediates": (False, {"depth": 9}),  # the bound of mbedtls
+    "of another authority": (False, {"issuer": "stranger"}),
+    "by itself": (False, {"issuer": None}),
+    "by one that is no authority": (False, {"issuer": "client"}),
+    "expired": (False, {"dates": ("20200101000000Z", "20210101000000Z")}),
+    "not yet valid": (False, {"dates": ("20400101000000Z", "20410101000000Z")}),
+    "for servers only": (False, {"extensions": "extendedKeyUsage=serverAuth"}),
+    "for clients": (True, {"extensions": "extendedKeyUsage=clientAuth"}),
+    "not for signing": (False, {"extensions": "keyUsage=keyEncipherment"}),
+    "with an unknown extension that matters": (False, {"extensions": "1.2.3.4=critical,ASN1:NULL"}),
+    "RSA of 4096 bits": (True, {"kind": ["RSA", "-pkeyopt", "rsa_keygen_bits:4096"]}),
+    "RSA of 1024 bits": (False, {"kind": ["RSA", "-pkeyopt", "rsa_keygen_bits:1024"]}),
+    "signed with SHA-1": (False, {"digest": "sha1"}),
+}
+
+
+def make_client(files, folder, *, issuer="authority", depth=0, dates=None, extensions=None,
+                kind=("EC", "-pkeyopt", "ec_paramgen_curve:P-256"), digest="sha256"):
+    """Arguments of s_client that show such a certificate."""
+    chain = []
+    by = getattr(files, issuer) if issuer else None
+    for number in range(depth):
+        by = Identity(folder, f"intermediate{number}", issuer=by, authority=True)
+        chain.insert(0, by.certificate)
+    key, certificate = folder / "shown.key", folder / "shown.pem"
+    (folder / "extensions").write_text(f"basicConstraints=CA:FALSE\n{extensions or ''}\n")
+    openssl("genpkey", "-algorithm", *kind, "-out", key)
+    request = openssl("req", "-new", "-key", key, "-subj", "/CN=shown")
+    sign = ["ca"] if dates else ["x509"]
+    if dates:  # `openssl x509` of 3.0 makes no dates of the past
+        (folder / "index").write_text("")
+        (folder / "ca.conf").write_text(
+            f"[ca]\ndefault_ca=d\n[d]\ndatabase={folder}/index\nrand_serial=yes\ndefault_md={digest}\npolicy=p\n"
+            f"new_certs_dir={folder}\nunique_subject=no\n[p]\ncommonName=supplied\n")
+        (folder / "request").write_bytes(request)
+        openssl(*sign, "-batch", "-notext", "-config", folder / "ca.conf", "-cert", by.certificate, "-keyfile", by.key,
+                "-in", folder / "request", "-out", certificate, "-startdate", dates[0], "-enddate", dates[1],
+                "-extfile", folder / "extensions")
+    else:
+        signer = ["-CA", by.certificate, "-CAkey", by.key, "-CAcreateserial"] if by else ["-signkey", key]
+        certificate.write_bytes(openssl(*sign, "-req", *signer, f"-{digest}", "-days", "30", "-extfile",
+                                        folder / "extensions", input=request))
+    (folder / "chain.pem").write_bytes(b"".join(each.read_bytes() for each in chain))
+    shown = ["-cert", certificate, "-key", key]
+    return shown + (["-cert_chain", folder / "chain.pem"] if chain else [])
+
+
+def is_let_in(program, arguments, version):
+    """HTTP/2 begins, and is not ended by an alert."""
+    command = ["openssl", "s_client", "-connect", program.address, "-alpn", "h2", "-quiet", version, "-cipher",
+               "DEFAULT:@SECLEVEL=0", *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdin.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        try:
+            process.stdin.flush()
+            begun = process.stdout.read(9)
+        except BrokenPipeError:
+            begun = b""
+        process.kill()
+    return begun[3:4] == b"\x04"
+
+
+@pytest.mark.parametrize("choice", ["required", "optional"])
+def test_certificates_of_clients(mote, files, tmp_path, choice):
+    """Good ones are let in and known by name; of bad ones none, also where none would do."""
+    program = serve(mote, files.server, TLS_CLIENT_CA_FILE=str(files.authority.certificate), TLS_CLIENT_AUTH=choice)
+    versions = ["-tls1_2"] + (["-tls1_3"] if has_tls13(mote) else [])
+    for name, (good, wish) in CLIENTS.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        shown = make_client(files, folder, **wish)
+        for version in versions:
+            assert is_let_in(program, shown, version) == good, (name, version)
+    for version in versions:
+        assert is_let_in(program, [], version) == (choice == "optional")
 
 
 def test_server_names(mote, files):
@@ -201,6 +284,24 @@ def test_hello_in_pieces(mote, files):
     records = [b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in (body[:50], body[50:])]
     assert answer_to(program, *records)[:1] in (b"\x16", b"\x15")
     assert is_served(program, files)
+
+
+def test_records_of_one_byte(mote, files):
+    """A call in the smallest records there are: dear for both, and answered."""
+    program = serve(mote, files.server)
+    path, ok = b"/grpc.health.v1.Health/Check", b"\x08\x01"
+    fields = b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in (
+        (b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"one.example"), (b":path", path),
+        (b"content-type", b"application/grpc"), (b"te", b"trailers")))
+    call = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0" + len(fields).to_bytes(3, "big") +
+            b"\1\4\0\0\0\1" + fields + b"\0\0\5\0\1\0\0\0\1" + b"\0" * 5)
+    with raw_connection(program, raw_context(files)) as connection:
+        for byte in call:
+            connection.sendall(bytes([byte]))
+        received = b""
+        connection.settimeout(10)
+        while b"grpc-status" not in received and b"\0\0\0\0\2" + ok not in received:
+            received += connection.recv(65536)
 
 
 def test_garbage(mote, files):
