@@ -2,12 +2,16 @@
 """gRPC's interoperability cases: the clients of other implementations against tests/servers/interop-server, in the
 clear and over TLS. What needs an account at Google, or a caching proxy, is left out."""
 
+import concurrent.futures
+import contextlib
 import os
+import pathlib
 import subprocess
+import zipfile
 
 import pytest
 from certificates import Identity
-from conftest import BUILD, Program, sanitizer_environment
+from conftest import BUILD, TOOLS, Program, sanitizer_environment
 
 NAME = "foo.test.google.fr"
 SOAK_CALLS = 1000
@@ -15,8 +19,11 @@ SOAK_CALLS = 1000
 CASES = ["empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream", "custom_metadata",
          "status_code_and_message", "special_status_message", "unimplemented_method", "unimplemented_service",
          "cancel_after_begin", "cancel_after_first_response", "timeout_on_sleeping_server"]
+COMPRESSED = ["client_compressed_unary", "server_compressed_unary", "client_compressed_streaming",
+              "server_compressed_streaming"]
 SOAK = ["rpc_soak", "channel_soak"]
 ORCA = ["orca_per_rpc", "orca_oob"]
+ONLY_JAVA = ["very_large_request", "pick_first_unary"]
 
 # Of the client: with it, load reports reach the case.
 ORCA_CONFIG = '--service_config_json={"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}'
@@ -28,32 +35,80 @@ def options_of(case):
     return SOAK_OPTIONS if case in SOAK else [ORCA_CONFIG] if case in ORCA else []
 
 
-@pytest.fixture(scope="module", params=["plaintext", "TLS"])
-def server(request, tmp_path_factory):
-    command = [BUILD / "interop-server", "--port=0"]
-    authority = None
-    if request.param == "TLS":
-        folder = tmp_path_factory.mktemp("interop")
-        authority = Identity(folder, "authority", authority=True)
-        identity = Identity(folder, "server", issuer=authority, names=["*.test.google.fr"])
-        command += ["--use_tls", f"--tls_cert_file={identity.certificate}", f"--tls_key_file={identity.key}"]
-    program = Program(command, {"PATH": os.environ["PATH"], **sanitizer_environment()},
+@contextlib.contextmanager
+def serve(certificate=None, key=None):
+    """The interop server, and a client's options to reach it."""
+    tls = ["--use_tls", f"--tls_cert_file={certificate}", f"--tls_key_file={key}"] if certificate else []
+    program = Program([BUILD / "interop-server", "--port=0", *tls], {"PATH": os.environ["PATH"], **sanitizer_environment()},
                       lambda record: record["text"].split()[-1] if "listening on" in record.get("text", "") else None)
     host, port = program.address.rsplit(":", 1)
-    program.options = [f"--server_host={host}", f"--server_port={port}"]
-    program.authority = authority.certificate if authority else None
-    yield program
+    yield [f"--server_host={host}", f"--server_port={port}",
+           *(["--use_tls=true", "--use_test_ca=true", f"--server_host_override={NAME}"] if tls else ["--use_tls=false"])]
     assert program.stop() == 0
 
 
 def run(command, timeout=400):
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=timeout, check=False)
-    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    return result.stdout + result.stderr
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output[-4000:]
+    return output
+
+
+@pytest.fixture(scope="module", params=["plaintext", "TLS"])
+def go(request, go_tool, tmp_path_factory):
+    """The command line of grpc-go's client, but for the case."""
+    command = [go_tool("interop-client-go")]
+    if request.param == "plaintext":
+        with serve() as options:
+            yield [*command, *options]
+    else:
+        folder = tmp_path_factory.mktemp("interop")
+        authority = Identity(folder, "authority", authority=True)
+        identity = Identity(folder, "server", issuer=authority, names=["*.test.google.fr"])
+        with serve(identity.certificate, identity.key) as options:
+            yield [*command, *options, f"--ca_file={authority.certificate}"]
 
 
 @pytest.mark.parametrize("case", CASES + SOAK + ORCA)
-def test_go(server, go_tool, case):
-    tls = ["--use_tls", "--use_test_ca", f"--ca_file={server.authority}", f"--server_host_override={NAME}"] \
-        if server.authority else []
-    run([go_tool("interop-client-go"), *server.options, *tls, f"--test_case={case}", *options_of(case)])
+def test_go(go, case):
+    run([*go, f"--test_case={case}", *options_of(case)])
+
+
+@pytest.fixture(scope="module")
+def java_jars():
+    if os.environ.get("MOTE_NO_JAVA"):
+        pytest.skip(os.environ["MOTE_NO_JAVA"])
+    folder = TOOLS / "java"
+    assert folder.exists(), f"{folder} is missing: tests/run fetches it"
+    return folder
+
+
+@pytest.fixture(scope="module", params=["plaintext", "TLS"])
+def java(request, java_jars, tmp_path_factory):
+    """The command line of grpc-java's client, but for transport and case. Whom it trusts is in its own archive."""
+    command = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{java_jars}/*",
+               "io.grpc.testing.integration.TestServiceClient"]
+    files = []
+    if request.param == "TLS":
+        folder = tmp_path_factory.mktemp("java")
+        with zipfile.ZipFile(next(java_jars.glob("grpc-testing-1*.jar"))) as archive:
+            files = [pathlib.Path(archive.extract(f"certs/server1.{kind}", folder)) for kind in ("pem", "key")]
+    with serve(*files) as options:
+        yield [*command, *options]
+
+
+@pytest.mark.parametrize("transport", ["netty", "okhttp"])
+def test_java(java, transport, record_property):
+    """All cases, two at a time: most of each is the start of Java."""
+    cases = CASES + COMPRESSED + ORCA + ONLY_JAVA + (SOAK if transport == "netty" else [])
+    command = [*java, f"--use_okhttp={'true' if transport == 'okhttp' else 'false'}"]
+    failed = {}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        runs = {case: pool.submit(run, [*command, f"--test_case={case}", *options_of(case)]) for case in cases}
+    for case, result in runs.items():
+        if result.exception() is not None:
+            failed[case] = str(result.exception())
+        elif "Test completed" not in result.result():
+            failed[case] = result.result()
+    record_property("interop, Java", f"{len(cases) - len(failed)} of {len(cases)} cases passed over {transport}")
+    assert not failed, failed

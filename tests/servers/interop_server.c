@@ -11,6 +11,8 @@
 #include "interop.mote.h"
 #include "orca.mote.h"
 
+#define MESSAGE_MAX 16777216u /* as in other servers of these tests: Java has a case of very large requests */
+
 struct arguments {
     const char *port;
     const char *use_tls; /* "", "true": yes */
@@ -79,6 +81,8 @@ int main(int argc, char **argv)
     mote_limits_init(&limits);
     limits.connections_per_address_max = limits.connections_max; /* tests come from one address */
     limits.connections_unopened_max = limits.connections_max;
+    limits.message_receive_max = limits.message_send_max = MESSAGE_MAX;
+    limits.buffered_per_connection_max = 4 * MESSAGE_MAX;
     /* One worker, which keeps the load report. */
     const struct mote_serve_options options = {
         .name = "interop-server",
