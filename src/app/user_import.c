@@ -230,6 +230,7 @@ static bool next_line(struct import *import, const char **refused)
     size_t length = 0;
     int byte;
     *refused = NULL;
+    mote_secret_wipe(import->text, sizeof import->text); /* a longer one before it may have had a password */
     while ((byte = getc(import->in)) != EOF && byte != '\n') {
         if (byte == '\0') {
             *refused = "has a NUL character";

@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See json_object.h. Values are wiped where jansson keeps them; what its reader kept of them meanwhile is not. */
+/*
+ * See json_object.h. Values may be passwords, and jansson moves them about while it reads. So what it gives back is
+ * wiped, from the first use on in all of the program: only commands read such objects, and they have nothing to hurry.
+ */
 #include "security/json_object.h"
 
 #include <jansson.h>
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "security/secret.h"
+
+static void release(void *memory)
+{
+    if (memory != NULL) {
+        mote_secret_wipe(memory, malloc_usable_size(memory));
+        free(memory);
+    }
+}
 
 /* The text of a value that is no array; `number` is room for it. NULL for a kind that has none. */
 static const char *text_of(const json_t *value, char number[24])
@@ -51,9 +64,6 @@ static int hand_out(json_t *value, const char *name, int (*each)(void *context, 
     }
     const char *text = json_is_array(value) ? join(value, room) : text_of(value, room);
     int result = text != NULL ? each(context, name, text) : MOTE_EDECODE;
-    if (json_is_string(value)) {
-        mote_secret_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
-    }
     mote_secret_wipe(room, sizeof room);
     return result;
 }
@@ -62,9 +72,12 @@ int mote_json_object_each(struct mote_slice json, int (*each)(void *context, con
                           void *context)
 {
     json_error_t error;
+    json_set_alloc_funcs(malloc, release);
     json_t *object = json_loadb((const char *)json.data, json.length, JSON_REJECT_DUPLICATES, &error);
     if (object == NULL) {
-        return json_error_code(&error) == json_error_out_of_memory ? MOTE_ENOMEM : MOTE_EDECODE;
+        bool no_memory = json_error_code(&error) == json_error_out_of_memory;
+        mote_secret_wipe(&error, sizeof error); /* its text is of the input */
+        return no_memory ? MOTE_ENOMEM : MOTE_EDECODE;
     }
     const char *name;
     json_t *value;

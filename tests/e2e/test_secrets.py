@@ -2,10 +2,13 @@
 """Where secrets must not be, looked at from outside: the process, the store's files, what answers and times tell."""
 
 import base64
+import json
 import os
+import pathlib
 import re
 import signal
 import stat
+import subprocess
 import time
 
 import grpc
@@ -194,6 +197,43 @@ def test_passwords_and_refresh_tokens_are_wiped_from_memory(tmp_path):
     client.channel.close()
     assert server.stop() == 0
     assert not found, found
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_an_import_wipes_its_passwords_from_memory(tmp_path, form):
+    """While it runs: of lines read before, and of one that is refused, nothing is left."""
+    # Long, so that what is read behind them does not fall into the same places; looked for by their ends, because the
+    # beginning of freed memory is written over anyway.
+    ends = ["plush-lemur-78-theta", "plush-lemur-79-\u00efota", "plush-lemur-80-kappa"]
+    secrets = ["filling " * 12 + end for end in ends]
+    if form == "json":
+        lines = [json.dumps({"username": f"user{i}", "initialPassword": text}) for i, text in enumerate(secrets)]
+        lines[2] = lines[2][:-1]  # no JSON
+        dull = [json.dumps({"username": f"dull{i:05}", "displayName": "x" * 60}) for i in range(4000)]
+    else:
+        lines = ["username,initial_password", *(f"user{i},{text}" for i, text in enumerate(secrets))]
+        lines[3] += ",1"  # a cell too many
+        dull = [f'dull{i:05},""' for i in range(20000)]
+    mote = Mote(tmp_path, RELEASE)
+    process = subprocess.Popen([mote.program_path, "user", "import", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, env=mote.environment(LD_BIND_NOW="1", **CHEAP))
+    try:
+        process.stdin.write("\n".join([*lines, *dull, ""]).encode())
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        content, waits = b"", 0
+        while waits < 3:  # asleep in the read of what does not come, with all of the above done
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            blocked = pathlib.Path(f"/proc/{process.pid}/syscall").read_text(encoding="ascii").startswith("0 0x0 ")
+            waits = waits + 1 if blocked else 0
+        content = b"|".join(memory_of(process.pid))
+    except PermissionError:
+        pytest.skip("the memory of another process cannot be read here, which is the better protection")
+    finally:
+        output, _ = process.communicate(timeout=60)
+    assert f"created {len(dull) + 2} users, refused 1".encode() in output, output
+    assert b"dull0" in content and not [text for text in ends if text.encode() in content]
 
 
 def test_the_stores_files_are_private_and_hold_hashes_only(mote, server):
