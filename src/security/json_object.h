@@ -14,8 +14,8 @@
 
 /*
  * Hands the members to `each` in the order of the text until it returns something else than 0, which is returned.
- * `value` has no NUL inside, and is wiped before this returns. MOTE_EDECODE: no JSON (RFC 8259), no object, a name twice, an
- * object or a real number as a value, an array that is too long. MOTE_ENOMEM.
+ * `value` has no NUL inside, and is wiped before this returns. MOTE_EDECODE: no JSON (RFC 8259), no object, a name
+ * twice, an object or a real number as a value, an array that is too long. MOTE_ENOMEM.
  */
 MOTE_MUST_CHECK int mote_json_object_each(struct mote_slice json,
                                           int (*each)(void *context, const char *name, const char *value),
