@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nginx and HAProxy in front of the real program, in the clear and with TLS on both sides: unary calls, refusals, and
-streams of each direction."""
+"""nginx and HAProxy in front of the real program, as docs/proxies.md shows them, in the clear and with TLS on
+both sides: unary calls, refusals, and streams of each direction."""
 
 import os
 import queue
+import re
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import subprocess
 import grpc
 import pytest
 from certificates import Identity
-from conftest import ADMIN_PASSWORD, Clients, Mote, reason_of, wait_for
+from conftest import ADMIN_PASSWORD, ROOT, Clients, Mote, reason_of, wait_for
 from test_watch import CREATED, DELETED, UPDATED, Watch, create, delete, rename
 
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -20,9 +21,9 @@ from auth.v1 import auth_pb2
 from user.v1 import user_pb2
 
 CHEAP = "argon2id:m=1024,t=1,p=1"
-NAME = "one.example"
+NAME = "mote.example"
 
-# {port}: where it listens; {upstream}: the program; files are in the folder it runs in.
+# Around what the page has for nginx: it runs in a folder of its own, in the foreground.
 NGINX = """
 daemon off;
 master_process off;
@@ -30,56 +31,27 @@ pid nginx.pid;
 error_log stderr notice;
 events {{}}
 http {{
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  client_max_body_size 0;
-  upstream mote {{
-    server {upstream};
-    keepalive 16;
-  }}
-  server {{
-    listen 127.0.0.1:{port} {tls} http2;
-    ssl_certificate proxy.pem;
-    ssl_certificate_key proxy.key;
-    location / {{
-      grpc_pass {scheme}://mote;
-      grpc_ssl_verify on;
-      grpc_ssl_trusted_certificate authority.pem;
-      grpc_ssl_name one.example;
-      grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }}
-  }}
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+{}
 }}
 """
-HAPROXY = """
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  option forwardfor
-  option abortonclose
-listen grpc
-  bind 127.0.0.1:{port} {bind}
-  server mote {upstream} {server}
-"""
+COMMANDS = {"nginx": lambda path: ["nginx", "-p", path.parent, "-c", path],
+            "haproxy": lambda path: ["haproxy", "-db", "-f", path]}
 
 
-def nginx(port, upstream, tls):
-    text = NGINX.format(port=port, upstream=upstream, tls="ssl" if tls else "", scheme="grpcs" if tls else "grpc")
-    return text, lambda path: ["nginx", "-p", path.parent, "-c", path]
-
-
-def haproxy(port, upstream, tls):
-    text = HAPROXY.format(port=port, upstream=upstream,
-                          bind="ssl crt proxy.both alpn h2" if tls else "proto h2",
-                          server="ssl verify required ca-file authority.pem verifyhost one.example sni str(one.example) "
-                                 "alpn h2" if tls else "proto h2")
-    return text, lambda path: ["haproxy", "-db", "-f", path]
+def configuration(name, tls, port, upstream):
+    """The one that docs/proxies.md shows, with the test's ports and files."""
+    blocks = re.findall(rf"```{name}\n(.*?)```", (ROOT / "docs/proxies.md").read_text(encoding="utf-8"), re.S)
+    assert len(blocks) == 2
+    text, count = re.subn(r"(listen |bind )\S*?(?:80|443) ", rf"\g<1>127.0.0.1:{port} ", blocks[tls])
+    assert count == 1 and text.count("127.0.0.1:50051") == 1
+    text = text.replace("127.0.0.1:50051", upstream).replace("/etc/mote/", "")
+    return NGINX.format(text) if name == "nginx" else text
 
 
 def free_port():
@@ -96,11 +68,11 @@ def listens(port):
 class Proxied:
     """The program behind a proxy: Clients takes it for a program."""
 
-    def __init__(self, folder, proxy, mote, tls):
-        self.name = proxy.__name__
+    def __init__(self, folder, name, mote, tls):
+        self.name = name
         search = os.environ["PATH"] + ":/usr/sbin:/sbin"
-        if shutil.which(proxy.__name__, path=search) is None:
-            pytest.skip(f"no {proxy.__name__} on this machine")
+        if shutil.which(name, path=search) is None:
+            pytest.skip(f"no {name} on this machine")
         authority = Identity(folder, "authority", authority=True)
         server = Identity(folder, "server", issuer=authority, names=[NAME])
         front = Identity(folder, "proxy", issuer=authority, names=[NAME])
@@ -110,12 +82,11 @@ class Proxied:
         settings = {"TLS_CERT_FILE": str(server.certificate), "TLS_KEY_FILE": str(server.key)} if tls else {}
         self.program = mote.serve(TRUSTED_PROXIES="127.0.0.0/8", PASSWORD_HASH=CHEAP, **settings)
         port = free_port()
-        text, command = proxy(port, self.program.address, tls)
-        configuration = folder / "proxy.conf"
-        configuration.write_text(text)
+        path = folder / "proxy.conf"
+        path.write_text(configuration(name, tls, port, self.program.address))
         self.address = f"127.0.0.1:{port}"
         self.log = open(folder / "proxy.log", "w+", encoding="utf-8")
-        self.process = subprocess.Popen(list(map(str, command(configuration))), cwd=folder, stdout=self.log,
+        self.process = subprocess.Popen(list(map(str, COMMANDS[name](path))), cwd=folder, stdout=self.log,
                                         stderr=subprocess.STDOUT, env={**os.environ, "PATH": search})
         try:
             wait_for(lambda: listens(port) or self.process.poll() is not None, what="the proxy listens")
@@ -138,7 +109,7 @@ class Proxied:
         assert self.program.stop() == 0
 
 
-@pytest.fixture(scope="module", params=[(proxy, tls) for proxy in (nginx, haproxy) for tls in (False, True)],
+@pytest.fixture(scope="module", params=[(name, tls) for name in COMMANDS for tls in (False, True)],
                 ids=["nginx", "nginx-TLS", "haproxy", "haproxy-TLS"])
 def proxied(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("proxied")
@@ -175,9 +146,8 @@ def test_unary(admin, proxied):
 
 
 def test_early_refusal(admin, proxied):
-    """An answer in the middle of the upload: over the bound, and more than a window. HAProxy up to 3.1 drops an answer
-    that RST_STREAM comes behind, whatever RFC 9113 §8.1 says (its issue 1219), so that the client learns of the end
-    alone."""
+    """An answer in the middle of the upload: over the bound, and more than a window. HAProxy 2.6 drops an answer that
+    RST_STREAM comes behind, whatever RFC 9113 §8.1 says (its issue 1219), so that the client learns of the end alone."""
     with pytest.raises(grpc.RpcError) as refused:
         admin.channel.unary_unary("/auth.v1.AuthService/Login")(b"\x1a\xff\xff\x07" + b"x" * 131071, timeout=10)
     known = {"haproxy": (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED)}

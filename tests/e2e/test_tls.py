@@ -126,7 +126,7 @@ def test_client_certificates(mote, files, choice):
 def test_protocols(mote, files):
     """h2 or nothing (RFC 9113 §3.3): no data before that is agreed on."""
     program = serve(mote, files.server)
-    for protocols in ((), ("http/1.1",)):
+    for protocols in ((), ("http/1.1",), ("h2c",)):
         try:
             with raw_connection(program, raw_context(files, protocols)) as connection:
                 assert connection.recv(100) == b""
