@@ -4,7 +4,7 @@
  * bytes. Internal to net.
  *
  * Life: RESOLVING → CONNECTING (a socket for each address) → HANDSHAKE (with TLS) → OPEN. It is closed from anywhere by
- * a note in the loop's list: before the loop sleeps, last bytes are sent if the socket takes them, and it is freed when
+ * a note in the loop's list: at the end of a turn, last bytes are sent if the socket takes them, and it is freed when
  * libuv has let go.
  */
 #ifndef MOTE_NET_CONNECTOR_H

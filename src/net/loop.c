@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One turn: bytes, tasks and due timers; then, before the loop sleeps, what they left to be written, and the loop's
+/* One turn: bytes, tasks and due timers; then what they left to be written, and the loop's
  * timer is set to the wheel's next. */
 #include "base/assert.h"
 #include "base/clock.h"
@@ -17,9 +17,9 @@ static void on_timer(uv_timer_t *timer)
     mote_timer_wheel_advance(&loop->wheel, uv_hrtime());
 }
 
-static void on_before_sleep(uv_prepare_t *prepare)
+/* Not in a handle of libuv's: what is done here may be what somebody waits for, and then the loop must not sleep. */
+static void end_turn(struct mote_loop *loop)
 {
-    struct mote_loop *loop = MOTE_CONTAINER_OF(prepare, struct mote_loop, before_sleep);
     while (!mote_list_is_empty(&loop->dirty)) {
         mote_connector_flush(loop->dirty.next);
     }
@@ -40,7 +40,6 @@ static void on_woken(struct mote_task_queue *queue)
 
 static void close_loop(struct mote_loop *loop)
 {
-    uv_close((uv_handle_t *)&loop->before_sleep, NULL);
     uv_close((uv_handle_t *)&loop->timer, NULL);
     while (uv_run(&loop->loop, UV_RUN_DEFAULT) != 0) {
     }
@@ -52,8 +51,6 @@ static int init_loop(struct mote_loop *loop)
     if (uv_loop_init(&loop->loop) != 0) {
         return MOTE_ENOMEM;
     }
-    uv_prepare_init(&loop->loop, &loop->before_sleep);
-    uv_prepare_start(&loop->before_sleep, on_before_sleep);
     uv_timer_init(&loop->loop, &loop->timer);
     const int error = mote_task_queue_init(&loop->queue, &loop->loop, on_woken);
     if (error != 0) {
@@ -96,11 +93,12 @@ void mote_loop_free(struct mote_loop *loop)
     if (loop == NULL) {
         return;
     }
+    end_turn(loop);
     while (loop->connectors > 0) {
         uv_run(&loop->loop, UV_RUN_ONCE);
+        end_turn(loop);
     }
     mote_task_queue_close(&loop->queue);
-    uv_prepare_stop(&loop->before_sleep);
     close_loop(loop);
     mote_task_queue_run(&loop->queue); /* answers to what has been abandoned: they only free */
     mote_task_queue_dispose(&loop->queue);
@@ -124,8 +122,10 @@ bool mote_loop_run(struct mote_loop *loop, const bool *done, uint64_t timeout_ns
     if (due != UINT64_MAX) {
         mote_timer_start(&loop->wheel, &limit, due);
     }
+    end_turn(loop);
     while (!*done && (due == UINT64_MAX || limit.active)) {
         uv_run(&loop->loop, UV_RUN_ONCE);
+        end_turn(loop);
     }
     mote_timer_stop(&loop->wheel, &limit);
     return *done;

@@ -16,14 +16,13 @@
 
 struct mote_loop {
     uv_loop_t loop;
-    uv_prepare_t before_sleep;
     uv_timer_t timer;
     struct mote_task_queue queue;
     struct mote_timer_wheel wheel;
     struct mote_mem *mem;
     struct mote_limits limits;
     struct mote_client *client;
-    struct mote_list dirty; /* connectors with output to flush before the loop sleeps */
+    struct mote_list dirty; /* connectors with output to flush at the end of the turn */
     size_t connectors;
     uint8_t read_scratch[MOTE_H2_RECV_MAX];
     uint8_t write_scratch[MOTE_H2_RECV_MAX];

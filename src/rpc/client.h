@@ -64,6 +64,8 @@ void mote_client_connection_close(struct mote_client_connection *connection, uin
 /* How a call fares; borrowed until `ended`. Any may be NULL but `ended`. */
 struct mote_client_call_callbacks {
     void (*headers)(struct mote_client_call *call, const struct mote_fields *fields);
+    /* Before a response message is decoded: `response`, zero so far, may be given nanopb decode callbacks. */
+    void (*prepare)(struct mote_client_call *call, void *response);
     /* One response message, decoded into a struct of the method's response type; valid until it returns. */
     void (*message)(struct mote_client_call *call, const void *response);
     void (*writable)(struct mote_client_call *call);

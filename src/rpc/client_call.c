@@ -163,7 +163,11 @@ static void take_body(struct mote_client_call *call, struct mote_slice body)
         mote_client_call_give_up(call, MOTE_STATUS_UNIMPLEMENTED, "more than one response message");
         return;
     }
-    if (mote_codec_decode(call->method->response, body, call->response, NULL) != 0) {
+    memset(call->response, 0, call->method->response->size);
+    if (call->callbacks->prepare != NULL) {
+        call->callbacks->prepare(call, call->response);
+    }
+    if (mote_codec_decode_prepared(call->method->response, body, call->response, NULL) != 0) {
         mote_client_call_give_up(call, MOTE_STATUS_INTERNAL, "the response cannot be decoded");
         return;
     }
