@@ -403,6 +403,29 @@ def request():
             yield f"{method}_{name}", bytes([index]) + body
 
 
+@target
+def http1():
+    host = b"Host: localhost:9464\r\n"
+    for name, line in (("get", b"GET /metrics HTTP/1.1"), ("old", b"HEAD /livez?verbose HTTP/1.0"), ("tls", b"\x16\x03\x01\x02\x00"),
+                       ("absolute", b"GET http://[::1]:9464/ HTTP/1.1"), ("http2", b"PRI * HTTP/2.0"), ("version", b"GET / HTTP/3"),
+                       ("target", b"GET metrics HTTP/1.1"), ("long", b"GET /" + b"a" * 2034 + b" HTTP/1.1"),
+                       ("too_long", b"GET /" + b"a" * 2035 + b" HTTP/1.1"), ("method", b"G(T / HTTP/1.1")):
+        yield name, line + b"\r\n" + host + b"\r\n"
+        yield f"{name}_empty_line", b"\r\n" + line + b"\r\n\r\n"
+    get = b"GET / HTTP/1.1\r\n" + host
+    for name, field in (("close", b"Connection: keep-alive, Close"), ("body", b"Content-Length: 1"), ("empty", b"content-length: 00"),
+                        ("chunked", b"Transfer-Encoding: chunked"), ("folded", b" folded"), ("space", b"Accept : */*"),
+                        ("prometheus", b"Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.25, */*;q=0.1"),
+                        ("gzip", b"Accept-Encoding: gzip;q=0.001\r\nAccept-encoding: br"), ("no_colon", b"Accept"), ("line_feed", b"a: b\nc: d"),
+                        ("token", b"Authorization: Bearer abc"), ("two_hosts", b"host: a"), ("nul", b"a: \0"),
+                        ("many", b"\r\n".join([b"a: b"] * 31)), ("too_many", b"\r\n".join([b"a: b"] * 32))):
+        yield f"field_{name}", get + field + b"\r\n\r\n"
+    for length in (8192, 8193):
+        rest = length - len(get) - len(b"a: \r\n\r\n")
+        yield f"head_{length}", get + b"a: " + b"b" * rest + b"\r\n\r\n"
+    yield "two", (get + b"\r\n") * 2
+
+
 def main():
     if len(sys.argv) == 1:
         print("\n".join(sorted(TARGETS)))

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "wire/request.h"
 
-static const char *kind_name(enum mote_call_kind kind)
+const char *mote_access_log_kind(enum mote_call_kind kind)
 {
     switch (kind) {
     case MOTE_CALL_UNARY:
@@ -48,19 +48,8 @@ bool mote_access_log_wants(struct mote_access_log *access_log, const struct mote
 
 static uint64_t microseconds_left(const struct mote_call *call, const struct mote_call_summary *summary)
 {
-    uint64_t started = mote_call_now(call) - summary->duration_ns;
     uint64_t deadline = mote_call_deadline(call);
-    return deadline > started ? (deadline - started) / 1000 : 0;
-}
-
-/* A pass of the server has one time for all that happens in it: what the call took within the pass is read off the
- * clock here, where a line is written anyway. */
-static uint64_t microseconds_taken(const struct mote_access_log *access_log, const struct mote_call *call,
-                                   const struct mote_call_summary *summary)
-{
-    uint64_t now = access_log->clock->monotonic_ns(access_log->clock->context);
-    uint64_t pass = mote_call_now(call);
-    return (summary->duration_ns + (now > pass ? now - pass : 0)) / 1000;
+    return deadline > summary->started_ns ? (deadline - summary->started_ns) / 1000 : 0;
 }
 
 static void write_line(struct mote_access_log *access_log, struct mote_call *call,
@@ -78,10 +67,11 @@ static void write_line(struct mote_access_log *access_log, struct mote_call *cal
     agent.length = agent.length < MOTE_ACCESS_LOG_AGENT_MAX ? agent.length : MOTE_ACCESS_LOG_AGENT_MAX;
     fields[count++] = mote_log_text("rpc_service", summary->service != NULL ? summary->service->name : "other");
     fields[count++] = mote_log_text("rpc_method", summary->method != NULL ? summary->method->name : "other");
-    fields[count++] = mote_log_text("rpc_type", summary->method != NULL ? kind_name(summary->method->kind) : "unary");
+    fields[count++] =
+        mote_log_text("rpc_type", summary->method != NULL ? mote_access_log_kind(summary->method->kind) : "unary");
     fields[count++] = mote_log_text("grpc_code", mote_status_camel_name(summary->status));
     fields[count++] = mote_log_uint("grpc_code_num", (uint64_t)summary->status);
-    fields[count++] = mote_log_uint("duration_us", microseconds_taken(access_log, call, summary));
+    fields[count++] = mote_log_uint("duration_us", summary->duration_ns / 1000);
     fields[count++] = mote_log_text("peer", mote_call_peer(call));
     if (certificate != NULL) {
         fields[count++] = mote_log_text("tls_subject", certificate->subject);

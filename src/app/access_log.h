@@ -20,8 +20,7 @@
 #define MOTE_ACCESS_LOG_AGENT_MAX 128u
 
 struct mote_access_log {
-    struct mote_log *log; /* borrowed until the server is gone, as is the clock */
-    const struct mote_clock *clock;
+    struct mote_log *log; /* borrowed until the server is gone */
     enum mote_log_access policy;
     uint64_t sample_ok; /* one of so many */
     bool user_id;
@@ -30,6 +29,8 @@ struct mote_access_log {
 
 /* error for what the server is to blame for, info for the rest. */
 enum mote_log_level mote_access_log_level(enum mote_status status);
+/* "server_stream": as in lines and labels. Static. */
+const char *mote_access_log_kind(enum mote_call_kind kind);
 /* Whether the policy wants a line for this call. */
 bool mote_access_log_wants(struct mote_access_log *access_log, const struct mote_call_summary *summary);
 /* The stage for MOTE_STAGE_LOG; `access_log` is borrowed until the server is gone. */

@@ -140,5 +140,7 @@ int mote_command_read_secret(int fd, const char *what, char *out, size_t size);
 /* "0.1.0", "0.1.0 (git abc1234, gcc 12.2.0, …)". Static. */
 const char *mote_command_version_number(void);
 const char *mote_command_version_text(void);
+/* The same as labels of a metric. */
+const char *mote_command_build_labels(void);
 
 #endif

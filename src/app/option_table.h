@@ -22,7 +22,7 @@
     X(SHUTDOWN, "Shutdown")                                                                                            \
     X(LOG, "Log")                                                                                                      \
     X(TLS, "TLS")                                                                                                      \
-    X(TELEMETRY, "Metrics and traces")
+    X(TELEMETRY, "Admin port, metrics and traces")
 
 /* X(field, NAME, kind, default, words, minimum, maximum, group, "help") */
 #define MOTE_OPTION_MAP(X)                                                                                             \
@@ -121,13 +121,27 @@
       "A line for each finished call: none, those that did not end OK and slow ones, or all.")                         \
     X(log_sample_ok, LOG_SAMPLE_OK, COUNT, "1", NULL, 1, 1000000000, LOG,                                              \
       "With LOG_ACCESS=all: one line for so many calls that ended OK.")                                                \
-    X(log_user_id, LOG_USER_ID, BOOL, "false", NULL, 0, 0, LOG, "Puts the caller's user id into these lines.")
+    X(log_user_id, LOG_USER_ID, BOOL, "false", NULL, 0, 0, LOG, "Puts the caller's user id into these lines.")         \
+    X(admin_listen, ADMIN_LISTEN, TEXT, "127.0.0.1:9464", NULL, 1, 1023, TELEMETRY,                                    \
+      "Where the admin port listens, with metrics, probes and the status: an address as in LISTEN, or off. When the "  \
+      "default is taken by another program there is no admin port, and the log says so.")                              \
+    X(admin_token, ADMIN_TOKEN, SECRET, NULL, NULL, 16, 1024, TELEMETRY,                                               \
+      "What the admin port wants, but for the probes /livez, /readyz and /healthz: authorization: Bearer and this, "   \
+      "or this as the password of Basic authentication.")                                                              \
+    X(admin_hosts, ADMIN_HOSTS, TEXT, NULL, NULL, 1, 4095, TELEMETRY,                                                  \
+      "Names that the admin port may be asked by beside addresses, localhost and names without a dot: a "              \
+      "comma-separated list. Others are refused, so that no web page can reach it through a name of its own (DNS "     \
+      "rebinding).")                                                                                                   \
+    X(admin_configz, ADMIN_CONFIGZ, BOOL, "false", NULL, 0, 0, TELEMETRY,                                              \
+      "Shows the settings at /configz of the admin port, secrets masked.")                                             \
+    X(metrics_flavor, METRICS_FLAVOR, TEXT, "requests,grpc-prometheus", NULL, 1, 256, TELEMETRY,                       \
+      "Names that calls are counted under, a comma-separated list: requests (grpc_requests_total), grpc-prometheus "   \
+      "(grpc_server_started_total and its like).")                                                                     \
+    X(metrics_preregister, METRICS_PREREGISTER, CHOICE, "ok", "ok|all|none", 0, 0, TELEMETRY,                          \
+      "Which series of a method are there before its first call: those of OK, those of every code, or none.")
 
 /* Known, but their part is not built yet. X(NAME, the only value it may have or NULL, group, "help") */
 #define MOTE_OPTION_UNBUILT_MAP(X)                                                                                     \
-    X(ADMIN_LISTEN, "off", NETWORK, "Address of the admin port.")                                                      \
-    X(METRICS_FLAVOR, NULL, TELEMETRY, "Names of the metrics.")                                                        \
-    X(METRICS_PREREGISTER, NULL, TELEMETRY, "Which series exist from the start.")                                      \
     X(TRACE_TRUST_INCOMING, NULL, TELEMETRY, "Whether traces of callers are continued.")                               \
     X(OTEL_SDK_DISABLED, "true", TELEMETRY, "Switches tracing off.")                                                   \
     X(OTEL_TRACES_EXPORTER, "none", TELEMETRY, "Where traces go.")                                                     \

@@ -164,6 +164,8 @@ MOTE_MUST_CHECK int mote_options_keyring(struct mote_keyring **out, const char *
 /* What a file of a secret holds, without one line end behind it; owned, to be wiped. NULL: a problem was told. */
 char *mote_options_read_secret(const char *name, const char *path, char *const *environment,
                                struct mote_option_report *report);
+/* METRICS_FLAVOR as bits of enum mote_metric_flavor; 0: not a list of them. */
+unsigned mote_options_metrics_flavors(const char *list);
 /* HEALTH_LISTEN; NULL: off. */
 const char *mote_options_health_listen(const struct mote_options *options);
 /* True when everything that LISTEN names is loopback or a unix socket. */

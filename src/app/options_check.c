@@ -14,6 +14,7 @@
 #include "net/tls_files.h"
 #include "security/keyring.h"
 #include "security/password.h"
+#include "telemetry/metrics.h"
 
 #define ADVICE "a random one: head -c 48 /dev/urandom | base64 -w 0"
 
@@ -199,6 +200,43 @@ static void check_limits(const struct mote_options *options, struct mote_option_
     }
 }
 
+/* --- telemetry --------------------------------------------------------------------------------------------------- */
+
+unsigned mote_options_metrics_flavors(const char *list)
+{
+    unsigned flavors = 0;
+    struct mote_slice item;
+    if (strcmp(list, "off") == 0) {
+        return MOTE_METRIC_FLAVOR_OFF;
+    }
+    while (mote_listen_address_next(&list, &item)) {
+        if (mote_slice_equals_text(item, "requests")) {
+            flavors |= MOTE_METRIC_FLAVOR_REQUESTS;
+        } else if (mote_slice_equals_text(item, "grpc-prometheus")) {
+            flavors |= MOTE_METRIC_FLAVOR_PROMETHEUS;
+        } else {
+            return 0;
+        }
+    }
+    return flavors;
+}
+
+static void check_telemetry(const struct mote_options *options, struct mote_option_report *report)
+{
+    struct mote_listen_address listen;
+    const char *problem;
+    if (strcmp(options->admin_listen, "off") != 0) {
+        if (mote_listen_address_parse(&listen, mote_slice_text(options->admin_listen), &problem) != 0) {
+            tell(report, MOTE_OPTION_INDEX_ADMIN_LISTEN, problem);
+        } else if (listen.is_inherited) {
+            tell(report, MOTE_OPTION_INDEX_ADMIN_LISTEN, "want an address or off");
+        }
+    }
+    if (mote_options_metrics_flavors(options->metrics_flavor) == 0) {
+        tell(report, MOTE_OPTION_INDEX_METRICS_FLAVOR, "want a list of requests, grpc-prometheus, or off");
+    }
+}
+
 static bool has_group(uint32_t groups, enum mote_option_group group)
 {
     return (groups & 1u << group) != 0;
@@ -226,5 +264,8 @@ void mote_options_check(const struct mote_options *options, uint32_t groups, str
     }
     if (has_group(groups, MOTE_OPTION_GROUP_LIMITS)) {
         check_limits(options, report);
+    }
+    if (has_group(groups, MOTE_OPTION_GROUP_TELEMETRY)) {
+        check_telemetry(options, report);
     }
 }

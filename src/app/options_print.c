@@ -122,6 +122,10 @@ void mote_options_print_names(FILE *out, uint32_t groups)
 /* Enough to see whether two machines have the same secret, too little to look for it. */
 static void print_redacted(FILE *out, const char *secret)
 {
+    if (*secret == '\0') { /* wiped, once the server had no more use for it */
+        fputs("<redacted>", out);
+        return;
+    }
     static const struct mote_slice label = MOTE_SLICE_LITERAL("mote config fingerprint");
     uint8_t digest[32];
     char hex[4];

@@ -21,6 +21,7 @@
 #include "app/effective.h"
 #include "app/exit_code.h"
 #include "app/keys.h"
+#include "app/observe.h"
 #include "auth/v1/auth.mote.h"
 #include "net/runtime.h"
 #include "net/tls_files.h"
@@ -42,6 +43,7 @@ struct process {
     struct mote_log_sink *sink;
     struct mote_log *log;
     struct mote_access_log access_log;
+    struct mote_observe observe;
     struct mote_store *store;
     struct mote_keys keys;
     struct mote_password_pool *passwords;
@@ -159,8 +161,9 @@ static int open_security(struct process *process)
 static void tell_of_certificates(struct process *process, const char *event, const char *text)
 {
     const struct mote_clock *clock = mote_clock_system();
-    int64_t left =
-        mote_tls_context_not_after(process->tls) - clock->wall_ns(clock->context) / (int64_t)MOTE_NS_PER_SECOND;
+    const int64_t expiry = mote_tls_context_not_after(process->tls);
+    int64_t left = expiry - clock->wall_ns(clock->context) / (int64_t)MOTE_NS_PER_SECOND;
+    atomic_store(&process->observe.certificate_expiry, expiry);
     mote_log(process->log, left > 0 ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", event, text,
              mote_log_int("expires_in_seconds", left));
 }
@@ -244,7 +247,6 @@ static void fill_services(struct process *process)
         .is_serving_context = process,
     };
     process->access_log.log = process->log;
-    process->access_log.clock = mote_clock_system();
     process->access_log.policy = (enum mote_log_access)options->log_access;
     process->access_log.sample_ok = options->log_sample_ok;
     process->access_log.user_id = options->log_user_id;
@@ -266,6 +268,10 @@ static int open_server(struct process *process)
 {
     struct mote_server_options options = {
         .limits = &process->effective.limits, .log = process->log, .worker_count = process->effective.workers};
+    options.clock = mote_clock_system();
+    if (mote_options_metrics_flavors(process->options.metrics_flavor) != MOTE_METRIC_FLAVOR_OFF) {
+        options.stages[MOTE_STAGE_METRICS] = mote_call_metrics_stage();
+    }
     fill_services(process);
     options.access = mote_services_access(&process->services, &options.access_count);
     options.stages[MOTE_STAGE_AUTHENTICATION] = mote_services_authentication(&process->services);
@@ -283,9 +289,26 @@ static int open_server(struct process *process)
     if (error == 0) {
         error = register_all(process);
     }
+    if (error == 0) {
+        process->observe.options = &process->options;
+        process->observe.effective = &process->effective;
+        process->observe.sink = process->sink;
+        process->observe.store = process->store;
+        process->observe.passwords = process->passwords;
+        process->observe.serving = &process->serving;
+        error = mote_observe_open(&process->observe, process->server);
+    }
     return error == 0 ? 0
                       : fail(process, "server.start_failed", mote_error_text(error),
                              error == MOTE_ENOMEM ? MOTE_EXIT_OS : MOTE_EXIT_SOFTWARE);
+}
+
+/* Before the runtime: the probes are there as soon as anything is, and not ready until then. */
+static int open_admin(struct process *process)
+{
+    char problem[MOTE_RUNTIME_PROBLEM_MAX];
+    int error = mote_observe_listen(&process->observe, problem);
+    return error == 0 ? 0 : fail(process, "admin.start_failed", problem, mote_exit_code_of_runtime(error));
 }
 
 /* --- health ------------------------------------------------------------------------------------------------------ */
@@ -369,6 +392,7 @@ static int start_runtime(struct process *process)
         .drain_grace_ns = process->options.shutdown_grace_period,
         .tls = process->tls,
         .log = process->log,
+        .metrics = process->observe.metrics,
         .context = process,
         .worker_start = start_worker,
         .worker_end_turn = end_turn,
@@ -388,6 +412,7 @@ static int start_runtime(struct process *process)
         process->runtime = NULL;
         return fail(process, "net.start_failed", problem, mote_exit_code_of_runtime(error));
     }
+    atomic_store(&process->observe.listening, true);
     tell_started(process);
     return 0;
 }
@@ -527,6 +552,9 @@ static int serve(struct process *process)
         code = open_server(process);
     }
     if (code == 0) {
+        code = open_admin(process);
+    }
+    if (code == 0) {
         code = start_runtime(process);
     }
     return code == 0 ? shut_down(process, serve_until_signal(process)) : code;
@@ -534,6 +562,7 @@ static int serve(struct process *process)
 
 static void dispose(struct process *process)
 {
+    mote_observe_close(&process->observe);
     mote_tls_context_unref(process->tls);
     mote_server_free(process->server);
     mote_health_free(process->health);
@@ -553,6 +582,7 @@ static int run(const struct mote_command_call *call)
     if (code == MOTE_EXIT_OK) {
         forbid_core_files();
         block_signals(&process);
+        atomic_store(&process.observe.certificate_expiry, INT64_MAX);
         mote_effective_measure(&machine);
         mote_effective_compute(&process.effective, &process.options, &machine);
         code = mote_command_open_log(&process.sink, &process.options);

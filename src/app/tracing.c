@@ -100,16 +100,6 @@ static void add_outcome(struct mote_span *span, enum mote_status status)
     }
 }
 
-/* A pass of the server has one time for all that happens in it; the rest of the call's own is read off the clock. */
-static void add_times(struct mote_span *span, const struct mote_tracing *tracing, const struct mote_call *call,
-                      const struct mote_call_summary *summary)
-{
-    const uint64_t now = tracing->clock->monotonic_ns(tracing->clock->context);
-    const uint64_t pass = mote_call_now(call);
-    span->end_ns = (uint64_t)tracing->clock->wall_ns(tracing->clock->context);
-    span->start_ns = span->end_ns - summary->duration_ns - (now > pass ? now - pass : 0);
-}
-
 static void end_call(void *context, struct mote_call *call, const struct mote_call_summary *summary)
 {
     const struct mote_tracing *tracing = context;
@@ -129,7 +119,8 @@ static void end_call(void *context, struct mote_call *call, const struct mote_ca
             span.link = &parent;
         }
     }
-    add_times(&span, tracing, call, summary);
+    span.end_ns = (uint64_t)tracing->clock->wall_ns(tracing->clock->context);
+    span.start_ns = span.end_ns - summary->duration_ns;
     add_method(&span, call, summary);
     add_outcome(&span, summary->status);
     add_address(&span, mote_call_authority(call), MOTE_SPAN_SERVER_ADDRESS, MOTE_SPAN_SERVER_PORT);

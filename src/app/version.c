@@ -24,6 +24,11 @@ const char *mote_command_version_text(void)
                         ", sqlite " MOTE_VERSION_SQLITE ")";
 }
 
+const char *mote_command_build_labels(void)
+{
+    return "compiler=\"" COMPILER "\",revision=\"" MOTE_VERSION_BARE "\",version=\"" MOTE_VERSION "\"";
+}
+
 static int run(const struct mote_command_call *call)
 {
     (void)call;

@@ -7,6 +7,7 @@ if(git)
   execute_process(COMMAND ${git} describe --always --dirty --abbrev=7 --exclude=*
     WORKING_DIRECTORY ${SOURCE_DIR} OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 endif()
+set(bare "${revision}")
 if(revision)
   set(revision "git ${revision}, ")
 endif()
@@ -14,6 +15,7 @@ file(CONFIGURE OUTPUT ${OUT} CONTENT [[
 /* Written by src/app/version.cmake. */
 #define MOTE_VERSION         "@VERSION@"
 #define MOTE_VERSION_GIT     "@revision@"
+#define MOTE_VERSION_BARE    "@bare@"
 #define MOTE_VERSION_LIBUV   "@LIBUV@"
 #define MOTE_VERSION_NGHTTP2 "@NGHTTP2@"
 #define MOTE_VERSION_MBEDTLS "@MBEDTLS@"

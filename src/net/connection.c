@@ -67,6 +67,11 @@ static void set_state(struct mote_connection *connection, enum state state)
     connection->state = state;
 }
 
+static void count(const struct mote_connection *connection, enum mote_metric_id id, uint64_t amount)
+{
+    mote_metrics_add(connection->worker->metrics, id, amount);
+}
+
 static void mark_dirty(struct mote_connection *connection)
 {
     if (mote_list_is_empty(&connection->dirty)) {
@@ -131,6 +136,7 @@ static void add_unopened(struct mote_connection *connection)
         mote_log(worker->options->log, MOTE_LOG_WARN, "net", "net.silent_connection_closed",
                  "too many connections without a preface: the oldest was closed",
                  mote_log_text("peer", mote_server_connection_peer(oldest->server_connection)));
+        count(oldest, MOTE_METRIC_REFUSED_SILENT, 1);
         close_now(oldest);
     }
     connection->opened = false;
@@ -213,12 +219,16 @@ static void close_now(struct mote_connection *connection)
     mote_server_connection_free(connection->server_connection);
     connection->server_connection = NULL;
     mote_list_remove(&connection->waiting);
+    if (connection->tls != NULL && !mote_tls_is_established(connection->tls)) {
+        count(connection, MOTE_METRIC_HANDSHAKES_FAILED, 1);
+    }
     mote_tls_free(connection->tls);
     connection->tls = NULL;
     mote_list_remove(&connection->dirty);
     mote_list_remove(&connection->paused);
     mote_list_remove(&connection->node);
     worker->connection_count--;
+    count(connection, MOTE_METRIC_CONNECTIONS, (uint64_t)-1);
     set_opened(connection);
     mote_peers_release(connection->peers, &connection->peer);
     uv_close(&connection->uv.handle, on_closed);
@@ -256,6 +266,8 @@ static void begin_closing(struct mote_connection *connection)
     start_timer(connection, MOTE_CONNECTION_GOODBYE_NS);
     mark_dirty(connection);
     if (reason != NULL && !connection->worker->draining) {
+        mote_metrics_add_text(connection->worker->metrics, MOTE_METRIC_TEXT_CONNECTION_ENDS,
+                              connection->tls != NULL && reason == mote_tls_problem(connection->tls) ? "TLS" : reason);
         mote_log(connection->worker->options->log, MOTE_LOG_WARN, "net", "net.connection_ended",
                  "a connection was ended",
                  mote_log_text("peer", mote_server_connection_peer(connection->server_connection)),
@@ -325,6 +337,7 @@ static int write_out(struct mote_connection *connection, uint8_t *bytes, size_t 
     if (length == 0) {
         return 0;
     }
+    count(connection, MOTE_METRIC_SENT_BYTES, length);
     uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned)length);
     int written = uv_try_write(&connection->uv.stream, &buffer, 1);
     if (written < 0 && written != UV_EAGAIN) {
@@ -490,8 +503,9 @@ static void decrypt_and_receive(struct mote_connection *connection, struct mote_
         struct mote_tls_room out = cipher_room(worker);
         bool was_established = mote_tls_is_established(connection->tls);
         int result = mote_tls_recv(connection->tls, &in, &plain, &out);
-        if (write_out(connection, out.bytes, out.length) != 0 ||
-            (!was_established && mote_tls_is_established(connection->tls) && identify(connection) != 0)) {
+        bool is_through = !was_established && mote_tls_is_established(connection->tls);
+        count(connection, MOTE_METRIC_HANDSHAKES_OK, is_through);
+        if (write_out(connection, out.bytes, out.length) != 0 || (is_through && identify(connection) != 0)) {
             close_now(connection);
             return;
         }
@@ -520,6 +534,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
         close_now(connection);
         return;
     }
+    count(connection, MOTE_METRIC_RECEIVED_BYTES, (uint64_t)length);
     if (length > 0 && connection->state == STATE_OPEN && connection->tls != NULL) {
         decrypt_and_receive(connection, mote_slice(buffer->base, (size_t)length));
     } else if (length > 0 && connection->state == STATE_OPEN) {
@@ -574,6 +589,8 @@ static struct mote_connection *allocate(struct mote_worker *worker, struct mote_
     mote_list_append(&worker->connections, &connection->node);
     mote_timer_init(&connection->timer, on_time_over);
     worker->connection_count++;
+    count(connection, MOTE_METRIC_CONNECTIONS, 1);
+    count(connection, MOTE_METRIC_CONNECTIONS_TOTAL, 1);
     if (accepted->is_unix) {
         uv_pipe_init(&worker->loop, &connection->uv.pipe, 0);
         error = uv_pipe_open(&connection->uv.pipe, accepted->fd);
@@ -613,6 +630,7 @@ void mote_connection_open(struct mote_worker *worker, struct mote_accepted *acce
     mote_address_format(text, &accepted->address);
     int error = mote_peers_identify(connection->peers, &connection->peer, &accepted->address);
     if (error != 0) {
+        count(connection, error == MOTE_ELIMIT ? MOTE_METRIC_REFUSED_ADDRESS : MOTE_METRIC_REFUSED_MEMORY, 1);
         mote_log(worker->options->log, MOTE_LOG_WARN, "net", "net.connection_refused", "a connection was refused",
                  mote_log_text("peer", text),
                  mote_log_text("because", error == MOTE_ELIMIT ? "too many from this address" : "out of memory"));

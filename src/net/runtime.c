@@ -152,6 +152,8 @@ static int init_worker(struct mote_runtime *runtime, size_t index, char problem[
         sockets[count].peers = sockets[count].health_only ? runtime->health_peers : runtime->peers;
     }
     worker->options = &runtime->options;
+    worker->metrics =
+        runtime->options.metrics != NULL ? mote_metrics_shard(runtime->options.metrics, index) : mote_metrics_nowhere();
     int error = mote_worker_init(worker, runtime, runtime->mem, sockets, runtime->binding_count);
     if (error != 0) {
         snprintf(problem, MOTE_RUNTIME_PROBLEM_MAX, "cannot start a worker: %s", mote_error_text(error));

@@ -24,6 +24,7 @@
 #define MOTE_RUNTIME_PROBLEM_MAX   256u
 
 struct mote_runtime;
+struct mote_metrics;
 
 struct mote_runtime_options {
     struct mote_server *server;       /* borrowed until join */
@@ -34,6 +35,7 @@ struct mote_runtime_options {
     uint64_t drain_grace_ns;          /* from drain until open calls are cut off */
     struct mote_tls_context *tls;     /* NULL: in the clear; a reference is taken. Unix sockets are in any case */
     struct mote_log *log;
+    struct mote_metrics *metrics; /* with a shard a worker; NULL: none */
     /* What the services keep for each worker; all may be NULL. worker_start runs before the worker's thread, the others
      * on it.
      * `*user` becomes mote_call_worker_user; `mailbox` brings tasks to the thread. end_turn runs once in each turn of

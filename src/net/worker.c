@@ -217,7 +217,8 @@ static int init_memory(struct mote_worker *worker, struct mote_mem *mem)
 static int init_server_worker(struct mote_worker *worker)
 {
     const struct mote_runtime_options *options = worker->options;
-    struct mote_server_worker_options worker_options = {.mem = worker->mem, .wheel = &worker->wheel};
+    struct mote_server_worker_options worker_options = {
+        .mem = worker->mem, .wheel = &worker->wheel, .metrics = worker->metrics};
     int error = 0;
     if (options->worker_start != NULL) {
         error = options->worker_start(options->context, worker->mem, &worker->queue.mailbox, &worker->user);

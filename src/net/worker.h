@@ -21,6 +21,7 @@
 #include "net/runtime.h"
 #include "net/task_queue.h"
 #include "security/tls.h"
+#include "telemetry/metrics.h"
 
 #define MOTE_WORKER_SCRATCH   65536u
 #define MOTE_WORKER_POOL_KEEP 1048576u /* bytes of free blocks a worker keeps for the next calls */
@@ -72,6 +73,7 @@ struct mote_worker {
     struct mote_mem *mem; /* the pool's */
     struct mote_server_worker *server_worker;
     void *user;
+    struct mote_metrics_shard *metrics;
     struct mote_listener listeners[MOTE_RUNTIME_LISTENERS_MAX];
     size_t listener_count;
     struct mote_list connections;

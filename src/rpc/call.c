@@ -159,11 +159,14 @@ static bool account(struct mote_call *call, size_t buffered)
 static void tell_observers(struct mote_call *call, enum mote_status status)
 {
     const struct mote_server_worker *worker = mote_call_worker_of(call);
+    const struct mote_clock *clock = worker->server->options.clock;
+    const uint64_t now_ns = clock != NULL ? clock->monotonic_ns(clock->context) : worker->now_ns;
     const struct mote_call_summary summary = {
         .service = call->entry->service,
         .method = call->entry->method,
         .status = status,
-        .duration_ns = worker->now_ns > call->started_ns ? worker->now_ns - call->started_ns : 0,
+        .started_ns = call->started_ns,
+        .duration_ns = now_ns > call->started_ns ? now_ns - call->started_ns : 0,
         .request_bytes = call->request_bytes,
         .response_bytes = call->response_bytes,
         .request_messages = call->request_messages,

@@ -15,6 +15,7 @@
 #include "codec/codec.h"
 #include "rpc/core.h"
 #include "rpc/details.h"
+#include "telemetry/metrics.h"
 
 #define PLAIN_HEADERS 2u
 /* Content of a block of ours: the headers, grpc-status and its companions, and what the handler added. */
@@ -247,6 +248,13 @@ static void outcome_of_failure(struct mote_call_outcome *outcome, const struct m
 {
     const struct mote_service *service = call->entry->service;
     size_t length = 0;
+    if (failure->reason != NULL) {
+        struct mote_metrics_shard *metrics = mote_call_worker_of(call)->metrics;
+        mote_metrics_add_text(metrics, MOTE_METRIC_TEXT_FAILURES, failure->reason);
+        if (failure->status == MOTE_STATUS_UNAUTHENTICATED) {
+            mote_metrics_add_text(metrics, MOTE_METRIC_TEXT_AUTH_FAILURES, failure->reason);
+        }
+    }
     *outcome = (struct mote_call_outcome){
         .status = failure->status,
         .message = mote_slice_text(failure->message),

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the parts of the server share: the structs behind rpc/server.h and rpc/call.h, and the calls between the files.
- * Not public; nothing outside src/rpc includes it.
- * Who owns what: a server its registry; a worker its counters; a connection its h2 and its calls; a call its arena. A
- * call lives until its last reference is dropped, which may be after its stream and its connection: the connection's
- * memory (who its peer is) lives as long as any of its calls. `inside` counts how deep we are in a connection: while it
- * is not 0 the owner is not called, because whoever entered takes the output himself.
+ * Not public; nothing outside src/rpc includes it. Who owns what: a server its registry; a worker its counters; a
+ * connection its h2 and its calls; a call its arena. A call lives until its last reference is dropped, which may be
+ * after its stream and its connection: the connection's memory (who its peer is) lives as long as any of its calls.
+ * `inside` counts how deep we are in a connection: while it is not 0 the owner is not called, because whoever entered
+ * takes the output himself.
  */
 #ifndef MOTE_RPC_CORE_H
 #define MOTE_RPC_CORE_H
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/buffer.h"
@@ -51,7 +47,7 @@ struct mote_method_entry {
     void *context;
     uint32_t who; /* of enum mote_access, or-ed */
     uint32_t message_max;
-    uint32_t block_size; /* of the call, with its request where that is inline */
+    uint32_t block_size, index; /* of the call, with its request where that is inline; of its method in the metrics */
     bool request_inline;
     bool single_request;  /* unary and server-stream */
     bool single_response; /* unary and client-stream */
@@ -96,6 +92,7 @@ struct mote_server_worker {
     struct mote_timer_wheel *wheel;
     void *user;
     struct mote_h2_context *h2_context;
+    struct mote_metrics_shard *metrics;
     uint64_t now_ns;
     size_t handlers, handlers_max; /* of single_response calls: running, or ended but still referenced */
     size_t streams, streams_max;   /* the same of the others */

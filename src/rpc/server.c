@@ -242,6 +242,7 @@ int mote_server_add_service(struct mote_server *server, const struct mote_servic
     }
     for (size_t i = 0; i < service->method_count; i++) {
         entry_init(server, &entries[i], service, &service->methods[i], context);
+        entries[i].index = (uint32_t)(server->method_count + i + 1);
         insert_entry(server->slots, server->slot_count, &entries[i]);
     }
     server->method_count += service->method_count;
@@ -293,4 +294,9 @@ int mote_server_check(const struct mote_server *server)
 const struct mote_service *mote_server_service_at(const struct mote_server *server, size_t index)
 {
     return index < server->service_count ? server->services[index].service : NULL;
+}
+
+size_t mote_server_method_index(const struct mote_server *server, const char *path)
+{
+    return mote_server_find(server, mote_slice_text(path))->index;
 }

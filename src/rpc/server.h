@@ -28,6 +28,7 @@
 struct mote_event; /* wire/h2.h */
 struct mote_server;
 struct mote_server_worker;
+struct mote_metrics_shard;
 struct mote_server_connection;
 
 /* What a finished call was: given to the end observers, once for every call that was started. */
@@ -36,7 +37,8 @@ struct mote_call_summary {
         *service; /* NULL for an unknown one: a static pseudo-method named "other" stands for it */
     const struct mote_method *method;
     enum mote_status status;
-    uint64_t duration_ns;
+    uint64_t started_ns;                    /* when its HEADERS were read */
+    uint64_t duration_ns;                   /* until now, by the server's clock; without one as of this pass */
     uint64_t request_bytes, response_bytes; /* of messages, without their prefixes */
     uint64_t request_messages, response_messages;
 };
@@ -75,7 +77,8 @@ struct mote_server_options {
     struct mote_interceptor stages[MOTE_STAGE_COUNT];
     struct mote_http_handler http; /* without on_event there is none */
     struct mote_log *log;
-    size_t worker_count; /* process-wide limits are divided among them */
+    const struct mote_clock *clock; /* for durations; NULL: a call that is answered as it comes took no time */
+    size_t worker_count;            /* process-wide limits are divided among them */
 };
 
 /* The registry is filled, then never changes. `options` is copied. */
@@ -91,13 +94,18 @@ MOTE_MUST_CHECK int mote_server_add_file(struct mote_server *server, const struc
 MOTE_MUST_CHECK int mote_server_check(const struct mote_server *server);
 /* Registered services, sorted by name; NULL past the end. */
 const struct mote_service *mote_server_service_at(const struct mote_server *server, size_t index);
+/* The stage for MOTE_STAGE_METRICS, where the workers have shards. */
+struct mote_interceptor mote_call_metrics_stage(void);
+/* Where a shard counts this method; 0 for what is not registered. */
+size_t mote_server_method_index(const struct mote_server *server, const char *path);
 /* The row for this method: enum mote_access or-ed, 0 = denied. */
 uint32_t mote_server_access(const struct mote_server *server, const char *path);
 
 struct mote_server_worker_options {
-    struct mote_mem *mem;           /* the worker's pool; borrowed until worker_free */
-    struct mote_timer_wheel *wheel; /* driven by the caller */
-    void *user;                     /* mote_call_worker_user */
+    struct mote_mem *mem;               /* the worker's pool; borrowed until worker_free */
+    struct mote_timer_wheel *wheel;     /* driven by the caller */
+    void *user;                         /* mote_call_worker_user */
+    struct mote_metrics_shard *metrics; /* this worker's alone, borrowed until free; NULL: nothing is counted */
 };
 
 MOTE_MUST_CHECK int mote_server_worker_new(struct mote_server_worker **out, struct mote_server *server,

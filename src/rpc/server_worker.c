@@ -3,6 +3,7 @@
  * limits, and a scratch buffer for replies. */
 #include "base/assert.h"
 #include "rpc/core.h"
+#include "telemetry/metrics.h"
 
 /* This worker's share, at least one. */
 static size_t share(uint64_t limit, size_t worker_count)
@@ -26,6 +27,7 @@ int mote_server_worker_new(struct mote_server_worker **out, struct mote_server *
         .mem = options->mem,
         .wheel = options->wheel,
         .user = options->user,
+        .metrics = options->metrics != NULL ? options->metrics : mote_metrics_nowhere(),
         .handlers_max = share(limits->handlers_max, worker_count),
         .streams_max = share(limits->watches_max, worker_count),
         .buffered_max = share(limits->buffered_max, worker_count),

@@ -87,6 +87,8 @@ MOTE_MUST_CHECK int mote_password_pool_submit(struct mote_password_pool *pool, s
 /* Any thread. Takes back a job that still waits: its password is wiped and its task is not posted. False when it runs
  * or is done, and for one that was never submitted: then nothing changes. */
 bool mote_password_pool_withdraw(struct mote_password_pool *pool, struct mote_password_job *job);
+/* How many jobs wait, and how many were done. Any thread. */
+void mote_password_pool_figures(struct mote_password_pool *pool, unsigned *waiting, uint64_t *done);
 const struct mote_password_settings *mote_password_pool_settings(const struct mote_password_pool *pool);
 
 #endif

@@ -23,6 +23,7 @@ struct mote_password_pool {
     struct mote_password_job *first;
     struct mote_password_job *last;
     unsigned waiting;
+    uint64_t done;
     bool stopping;
     unsigned thread_count;
     pthread_t threads[];
@@ -63,6 +64,7 @@ static struct mote_password_job *take_job(struct mote_password_pool *pool)
         pool->first = job->next;
         pool->last = pool->first != NULL ? pool->last : NULL;
         pool->waiting--;
+        pool->done++;
         job->next = NULL;
     }
     return job;
@@ -195,4 +197,12 @@ bool mote_password_pool_withdraw(struct mote_password_pool *pool, struct mote_pa
 const struct mote_password_settings *mote_password_pool_settings(const struct mote_password_pool *pool)
 {
     return &pool->settings;
+}
+
+void mote_password_pool_figures(struct mote_password_pool *pool, unsigned *waiting, uint64_t *done)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    *waiting = pool->waiting;
+    *done = pool->done;
+    (void)pthread_mutex_unlock(&pool->lock);
 }

@@ -5,6 +5,8 @@
  */
 #include "store/store.h"
 
+#include <sys/stat.h>
+
 #include <string.h>
 
 #include "base/assert.h"
@@ -146,6 +148,18 @@ void mote_store_close(struct mote_store *store)
 bool mote_store_is_healthy(const struct mote_store *store)
 {
     return mote_writer_is_healthy(&store->writer);
+}
+
+void mote_store_figures(struct mote_store *store, unsigned *waiting, int64_t *database, int64_t *log)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    mote_database_beside(path, &store->database, "-wal");
+    pthread_mutex_lock(&store->writer.mutex);
+    *waiting = store->writer.outstanding;
+    pthread_mutex_unlock(&store->writer.mutex);
+    *database = mote_database_size(&store->database);
+    *log = stat(path, &status) == 0 ? (int64_t)status.st_size : 0;
 }
 
 static int end_read(struct mote_store_session *session, int result)

@@ -67,11 +67,11 @@ struct mote_store_options {
  */
 MOTE_MUST_CHECK int mote_store_open(struct mote_store **out, const struct mote_store_options *options,
                                     char problem[MOTE_STORE_PROBLEM_MAX]);
-/* After all sessions. Queued writes are finished first. */
-void mote_store_close(struct mote_store *store);
-/* False after an error that makes its answers doubtful, until it has recovered, and until a large store has been
- * checked after it was opened. Any thread. */
+void mote_store_close(struct mote_store *store); /* after all sessions; queued writes are finished first */
+/* False after an error that makes answers doubtful, and until a large store is checked after opening. Any thread. */
 bool mote_store_is_healthy(const struct mote_store *store);
+/* For an observer: writes that are not answered yet, and the sizes of the files. Any thread. */
+void mote_store_figures(struct mote_store *store, unsigned *waiting, int64_t *database, int64_t *log);
 
 /* `mailbox` is borrowed until close. */
 MOTE_MUST_CHECK int mote_store_session_open(struct mote_store_session **out, struct mote_store *store,

@@ -110,6 +110,11 @@ class Program:
             self.process.kill()
         self.process.wait()
 
+    @property
+    def admin(self):
+        """The address of the admin port."""
+        return self.events("admin.listening")[-1]["admin_address"]
+
     def events(self, name):
         return [line for line in self.lines if line.get("event") == name]
 
@@ -148,7 +153,7 @@ class Mote:
 
     def serve(self, *, through=(), pass_fds=(), **settings):
         """`through`: a command line that the server's own is put behind."""
-        settings = {"JWT_SECRET": self.secret, "LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json", "LOG_ACCESS": "all",
+        settings = {"JWT_SECRET": self.secret, "LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0", "LOG_FORMAT": "json", "LOG_ACCESS": "all",
                     "REFLECTION": "on", "WORKERS": "2", "MAX_CONNECTIONS_PER_ADDRESS": "2000",
                     "PASSWORD_HASH": "argon2id:m=1024,t=1,p=1", **settings}
         program = Program([*through, self.program_path, "serve"], self.environment(**settings),

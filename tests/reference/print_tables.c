@@ -25,6 +25,7 @@
 #include "services/rules.h"
 #include "services/services.h"
 #include "store/store.h"
+#include "telemetry/metrics.h"
 #include "wire/h2.h"
 #include "wire/limits.h"
 #include "wire/status.h"
@@ -368,6 +369,19 @@ static void print_other_rules(void)
     print_rule("page_size", mote_rules_page_size(&out, -1));
 }
 
+static void print_metrics(void)
+{
+    struct mote_metric_description row;
+    for (size_t i = 0; mote_metrics_describe(i, &row); i++) {
+        begin_row("metric");
+        print_text("name", row.name);
+        print_text("type", row.type);
+        print_text("labels", row.labels);
+        print_text("help", row.help);
+        end_row();
+    }
+}
+
 int main(void)
 {
     struct registry closed;
@@ -381,6 +395,7 @@ int main(void)
     print_text_rules();
     print_filter_rules();
     print_other_rules();
+    print_metrics();
     registry_dispose(&open);
     registry_dispose(&closed);
     return fflush(stdout) == 0 ? 0 : 1;

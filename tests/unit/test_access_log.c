@@ -146,12 +146,9 @@ static void start(struct fixture *fixture, bool user_id)
     memset(fixture, 0, sizeof *fixture);
     fixture->capture.log.write = keep;
     fixture->clock = (struct mote_clock){.monotonic_ns = later, .context = &fixture->pair};
-    fixture->access_log = (struct mote_access_log){.log = &fixture->capture.log,
-                                                   .clock = &fixture->clock,
-                                                   .policy = MOTE_LOG_ACCESS_ALL,
-                                                   .sample_ok = 1,
-                                                   .user_id = user_id};
-    struct mote_server_options options = {.access = access, .access_count = COUNT(access)};
+    fixture->access_log = (struct mote_access_log){
+        .log = &fixture->capture.log, .policy = MOTE_LOG_ACCESS_ALL, .sample_ok = 1, .user_id = user_id};
+    struct mote_server_options options = {.access = access, .access_count = COUNT(access), .clock = &fixture->clock};
     options.stages[MOTE_STAGE_LOG] = mote_access_log_stage(&fixture->access_log);
     options.stages[MOTE_STAGE_AUTHENTICATION] = (struct mote_interceptor){.start = authenticate};
     assert_int_equal(mote_rpc_pair_init(&fixture->pair, mote_mem_system(), &options), 0);

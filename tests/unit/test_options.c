@@ -320,6 +320,16 @@ static void test_listen(void **state)
         {"LISTEN=127.0.0.1:0", "HEALTH_LISTEN=off", "", true},
         {"LISTEN=127.0.0.1:0", "HEALTH_LISTEN=on", "P HEALTH_LISTEN: on: want host:port", true},
         {"LISTEN=127.0.0.1:0", "HEALTH_LISTEN=,", "P HEALTH_LISTEN: want 1 to 8 addresses\n", true},
+        {"LISTEN=unix:1", "ADMIN_LISTEN=off", "", true},
+        {"LISTEN=unix:1", "ADMIN_LISTEN=unix:2", "", true},
+        {"LISTEN=unix:1", "ADMIN_LISTEN=on", "P ADMIN_LISTEN: want host:port", true},
+        {"LISTEN=unix:1", "ADMIN_LISTEN=systemd:", "P ADMIN_LISTEN: want an address or off\n", true},
+        {"LISTEN=unix:1", "ADMIN_TOKEN=0123456789abcde", "P ADMIN_TOKEN: ", true},
+        {"LISTEN=unix:1", "ADMIN_TOKEN=0123456789abcdef", "", true},
+        {"LISTEN=unix:1", "METRICS_FLAVOR=grpc-prometheus", "", true},
+        {"LISTEN=unix:1", "METRICS_FLAVOR=off", "", true},
+        {"LISTEN=unix:1", "METRICS_FLAVOR=off,requests",
+         "P METRICS_FLAVOR: want a list of requests, grpc-prometheus, or off\n", true},
         {"LISTEN=unix:1,unix:2,unix:3,unix:4", "HEALTH_LISTEN=unix:5,unix:6,unix:7,unix:8", "", true},
         {"LISTEN=unix:1,unix:2,unix:3,unix:4,unix:5", "HEALTH_LISTEN=unix:6,unix:7,unix:8,unix:9",
          "P HEALTH_LISTEN: want 1 to 8 addresses, those of LISTEN counted too\n", true},
@@ -378,20 +388,21 @@ static void test_all_problems_at_once(void **state)
     set(load, "LOG_LEVEL=loud");
     set(load, "JWT_SECRET=short");
     set(load, "MAX_CONNECTIONS=-1");
-    set(load, "METRICS_FLAVOR=otel");
+    set(load, "OTEL_EXPORTER_OTLP_ENDPOINT=http://x");
     set(load, "MEMORY_BUDGET=16MiB");
     set(load, "MAX_RECV_MESSAGE_SIZE=4194305");
     run(load);
     assert_int_equal(load->result, MOTE_EINVAL);
     assert_int_equal(load->report.problems, 6);
-    assert_string_equal(load->text, "P WORKERS: want a number from 1 to 64, or auto\n"
-                                    "P MAX_CONNECTIONS: want a number from 1 to 1000000\n"
-                                    "P LOG_LEVEL: want one of debug|info|warn|error\n"
-                                    "P METRICS_FLAVOR: this part of mote is not built yet; leave it unset\n"
-                                    "P JWT_SECRET: too short (5 bytes, need at least 32); a random one: head -c 48 "
-                                    "/dev/urandom | base64 -w 0\n"
-                                    "P MAX_RECV_MESSAGE_SIZE: more than a quarter of MEMORY_BUDGET, which is what all "
-                                    "buffered requests share\n");
+    assert_string_equal(load->text,
+                        "P WORKERS: want a number from 1 to 64, or auto\n"
+                        "P MAX_CONNECTIONS: want a number from 1 to 1000000\n"
+                        "P LOG_LEVEL: want one of debug|info|warn|error\n"
+                        "P OTEL_EXPORTER_OTLP_ENDPOINT: this part of mote is not built yet; leave it unset\n"
+                        "P JWT_SECRET: too short (5 bytes, need at least 32); a random one: head -c 48 "
+                        "/dev/urandom | base64 -w 0\n"
+                        "P MAX_RECV_MESSAGE_SIZE: more than a quarter of MEMORY_BUDGET, which is what all "
+                        "buffered requests share\n");
     free_load(load);
 }
 

@@ -58,7 +58,7 @@ static void start(struct fixture *fixture, const char *sampler, bool trusts_call
     assert_true(mote_sampler_find(&fixture->tracing.sampler, sampler, 0.5));
     assert_int_equal(mote_span_queue_new(&fixture->tracing.queue, mote_mem_system(), 4096, 16), 0);
     mote_buffer_init(&fixture->spans, mote_mem_system(), 0);
-    struct mote_server_options options = {.access = NULL};
+    struct mote_server_options options = {.clock = &fixture->clock};
     options.stages[MOTE_STAGE_TRACE] = mote_tracing_stage(&fixture->tracing);
     assert_int_equal(mote_rpc_pair_init(&fixture->pair, mote_mem_system(), &options), 0);
     assert_int_equal(mote_health_new(&fixture->health, mote_mem_system()), 0);

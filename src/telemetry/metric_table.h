@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every metric of the server, but for the buckets: the enum, the exposition and docs/reference/metrics.md are made from
+ * these lists. A new metric is a row here and the line that counts it.
+ */
+#ifndef MOTE_TELEMETRY_METRIC_TABLE_H
+#define MOTE_TELEMETRY_METRIC_TABLE_H
+
+/* X(ID, "name", TYPE, "label", "value", "help"): a series each. Rows of one name stand together, with the help at the
+ * first. The value of a series is what the workers have counted and what the scrape adds (docs/operations.md). */
+#define MOTE_METRIC_MAP(X)                                                                                             \
+    X(CONNECTIONS, "mote_connections", GAUGE, "", "", "Connections of clients that are open.")                         \
+    X(CONNECTIONS_TOTAL, "mote_connections_total", COUNTER, "", "", "Connections accepted.")                           \
+    X(REFUSED_ADDRESS, "mote_connections_refused_total", COUNTER, "reason", "address",                                 \
+      "Connections closed before a byte was read: too many from one address, no memory, or so many without a "         \
+      "preface that the oldest had to go.")                                                                            \
+    X(REFUSED_MEMORY, "mote_connections_refused_total", COUNTER, "reason", "memory", "")                               \
+    X(REFUSED_SILENT, "mote_connections_refused_total", COUNTER, "reason", "silent", "")                               \
+    X(CONNECTIONS_MAX, "mote_connections_max", GAUGE, "", "", "Connections that may be open at a time.")               \
+    X(RECEIVED_BYTES, "mote_network_received_bytes_total", COUNTER, "", "",                                            \
+      "Bytes read from the sockets of clients, with TLS before they are decrypted.")                                   \
+    X(SENT_BYTES, "mote_network_sent_bytes_total", COUNTER, "", "", "Bytes written to the sockets of clients.")        \
+    X(HANDSHAKES_OK, "mote_tls_handshakes_total", COUNTER, "result", "ok", "TLS handshakes that ended.")               \
+    X(HANDSHAKES_FAILED, "mote_tls_handshakes_total", COUNTER, "result", "failed", "")                                 \
+    X(CERTIFICATE_EXPIRY, "mote_tls_certificate_expiry_timestamp_seconds", GAUGE, "", "",                              \
+      "When the first of the certificates in use expires, in seconds since 1970.")                                     \
+    X(TOKEN_HITS, "mote_token_cache_lookups_total", COUNTER, "result", "hit",                                          \
+      "Access tokens looked up in the workers' caches of verified ones.")                                              \
+    X(TOKEN_MISSES, "mote_token_cache_lookups_total", COUNTER, "result", "miss", "")                                   \
+    X(HASH_QUEUE, "mote_password_hash_queue_length", GAUGE, "", "", "Passwords that wait to be hashed.")               \
+    X(HASHES, "mote_password_hashes_total", COUNTER, "", "", "Password hashes that were begun.")                       \
+    X(STORE_HEALTHY, "mote_store_healthy", GAUGE, "", "", "1 while the store can be relied on.")                       \
+    X(STORE_COMMITS, "mote_store_commits_total", COUNTER, "", "", "Transactions of the store's writer.")               \
+    X(STORE_QUEUE, "mote_store_write_queue_length", GAUGE, "", "", "Writes that wait for the store's writer.")         \
+    X(STORE_BYTES, "mote_store_size_bytes", GAUGE, "file", "database", "Size of the store's files.")                   \
+    X(STORE_LOG_BYTES, "mote_store_size_bytes", GAUGE, "file", "wal", "")                                              \
+    X(LOG_DROPPED, "mote_log_lines_dropped_total", COUNTER, "", "", "Log lines that nobody took in time.")             \
+    X(READY, "mote_ready", GAUGE, "", "", "1 while /readyz answers 200.")                                              \
+    X(WORKERS, "mote_workers", GAUGE, "", "", "Threads that serve connections.")                                       \
+    X(CPU_SECONDS, "process_cpu_seconds_total", COUNTER, "", "", "Total user and system CPU time spent in seconds.")   \
+    X(OPEN_FDS, "process_open_fds", GAUGE, "", "", "Number of open file descriptors.")                                 \
+    X(MAX_FDS, "process_max_fds", GAUGE, "", "", "Maximum number of open file descriptors.")                           \
+    X(VIRTUAL_BYTES, "process_virtual_memory_bytes", GAUGE, "", "", "Virtual memory size in bytes.")                   \
+    X(VIRTUAL_MAX_BYTES, "process_virtual_memory_max_bytes", GAUGE, "", "",                                            \
+      "Maximum amount of virtual memory available in bytes.")                                                          \
+    X(RESIDENT_BYTES, "process_resident_memory_bytes", GAUGE, "", "", "Resident memory size in bytes.")                \
+    X(START_TIME, "process_start_time_seconds", GAUGE, "", "",                                                         \
+      "Start time of the process since unix epoch in seconds.")                                                        \
+    X(THREADS, "process_threads", GAUGE, "", "", "Number of OS threads in the process.")
+
+/* X(ID, "name", "label", "help"): series by a text of the program, as many as have happened. */
+#define MOTE_METRIC_TEXT_MAP(X)                                                                                        \
+    X(CONNECTION_ENDS, "mote_connections_ended_total", "reason",                                                       \
+      "Connections that the server ended, by the reason that the log gives too.")                                      \
+    X(FAILURES, "mote_failures_total", "reason", "Calls that a service refused, by the reason of their ErrorInfo.")    \
+    X(AUTH_FAILURES, "mote_auth_failures_total", "reason",                                                             \
+      "Calls that were answered UNAUTHENTICATED, by the reason of their ErrorInfo.")
+
+/* X(ID, "name", TYPE, FLAVOR, "labels", "help"): series by method; the page names the labels. */
+#define MOTE_METRIC_METHOD_MAP(X)                                                                                      \
+    X(REQUESTS, "grpc_requests_total", COUNTER, REQUESTS, "code, method, service",                                     \
+      "Finished calls; the same numbers as grpc_server_handled_total, kept for compatibility.")                        \
+    X(STARTED, "grpc_server_started_total", COUNTER, PROMETHEUS, "grpc_method, grpc_service, grpc_type",               \
+      "Total number of RPCs started on the server.")                                                                   \
+    X(HANDLED, "grpc_server_handled_total", COUNTER, PROMETHEUS, "grpc_code, grpc_method, grpc_service, grpc_type",    \
+      "Total number of RPCs completed on the server, regardless of success or failure.")                               \
+    X(MESSAGES_RECEIVED, "grpc_server_msg_received_total", COUNTER, PROMETHEUS,                                        \
+      "grpc_method, grpc_service, grpc_type", "Total number of RPC stream messages received on the server.")           \
+    X(MESSAGES_SENT, "grpc_server_msg_sent_total", COUNTER, PROMETHEUS, "grpc_method, grpc_service, grpc_type",        \
+      "Total number of gRPC stream messages sent by the server.")                                                      \
+    X(HANDLING, "grpc_server_handling_seconds", HISTOGRAM, PROMETHEUS, "grpc_method, grpc_service, grpc_type",         \
+      "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.")
+
+/* X(upper bound in ns, "the same in seconds"): the bounds of client libraries, and four below them, because most calls
+ * are answered in less than their first. */
+#define MOTE_METRIC_BUCKET_MAP(X)                                                                                      \
+    X(100000, "0.0001")                                                                                                \
+    X(500000, "0.0005")                                                                                                \
+    X(1000000, "0.001")                                                                                                \
+    X(2500000, "0.0025")                                                                                               \
+    X(5000000, "0.005")                                                                                                \
+    X(10000000, "0.01")                                                                                                \
+    X(25000000, "0.025")                                                                                               \
+    X(50000000, "0.05")                                                                                                \
+    X(100000000, "0.1")                                                                                                \
+    X(250000000, "0.25")                                                                                               \
+    X(500000000, "0.5")                                                                                                \
+    X(1000000000, "1")                                                                                                 \
+    X(2500000000, "2.5")                                                                                               \
+    X(5000000000, "5")                                                                                                 \
+    X(10000000000, "10")
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry of metrics: a shard a worker, which that worker alone counts in, and which a scrape sums. A call takes
+ * no lock and shares no cache line for it. What there is stands in metric_table.h.
+ */
+#ifndef MOTE_TELEMETRY_METRICS_H
+#define MOTE_TELEMETRY_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/counter.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "telemetry/metric_table.h"
+
+#define MOTE_METRIC_CODES     17u /* of gRPC status */
+#define MOTE_METRIC_TEXTS_MAX 96u /* texts a worker counts: they are constants of the program, which has fewer */
+
+enum mote_metric_id {
+#define X(id, name, type, label, value, help) MOTE_METRIC_##id,
+    MOTE_METRIC_MAP(X)
+#undef X
+        MOTE_METRIC_COUNT,
+};
+
+enum mote_metric_text {
+#define X(id, name, label, help) MOTE_METRIC_TEXT_##id,
+    MOTE_METRIC_TEXT_MAP(X)
+#undef X
+};
+
+enum {
+#define X(bound, text) MOTE_METRIC_BUCKET_##bound,
+    MOTE_METRIC_BUCKET_MAP(X)
+#undef X
+        MOTE_METRIC_BUCKETS, /* and one for what is above them all */
+};
+
+enum mote_metric_flavor {
+    MOTE_METRIC_FLAVOR_REQUESTS = 1,
+    MOTE_METRIC_FLAVOR_PROMETHEUS = 2,
+    MOTE_METRIC_FLAVOR_OFF = 4, /* alone: calls are not counted */
+};
+
+enum mote_metric_preregister {
+    MOTE_METRIC_PREREGISTER_OK,
+    MOTE_METRIC_PREREGISTER_ALL,
+    MOTE_METRIC_PREREGISTER_NONE,
+};
+
+/* What is counted for a method; of a shard's the first cache line and a bit is what most calls touch. */
+struct mote_metric_calls {
+    struct mote_counter started, received, sent, nanoseconds;
+    struct mote_counter buckets[MOTE_METRIC_BUCKETS + 1]; /* each its own, not with those below */
+    struct mote_counter handled[MOTE_METRIC_CODES];
+};
+
+struct mote_metrics_shard {
+    struct mote_counter cells[MOTE_METRIC_COUNT];
+    struct {
+        _Atomic(const char *) text;
+        uint8_t family;
+        struct mote_counter count;
+    } texts[MOTE_METRIC_TEXTS_MAX];
+    struct mote_metric_calls *calls; /* by the method's index */
+};
+
+struct mote_metric_method {
+    size_t index; /* in `calls` */
+    const char *service, *method, *type;
+};
+
+struct mote_metrics_options {
+    size_t shards;
+    const struct mote_metric_method *methods; /* borrowed until free; in the order of the exposition */
+    size_t method_count;
+    size_t indices; /* one above the highest index */
+    const char *(*code_name)(unsigned code);
+    unsigned flavors; /* of enum mote_metric_flavor, or-ed */
+    enum mote_metric_preregister preregister;
+};
+
+struct mote_metrics;
+
+MOTE_MUST_CHECK int mote_metrics_new(struct mote_metrics **out, struct mote_mem *mem,
+                                     const struct mote_metrics_options *options);
+void mote_metrics_free(struct mote_metrics *metrics);
+/* Valid until free. */
+struct mote_metrics_shard *mote_metrics_shard(struct mote_metrics *metrics, size_t index);
+/* One that nobody reads: for who counts where there are no metrics. It has no methods. */
+struct mote_metrics_shard *mote_metrics_nowhere(void);
+
+static inline void mote_metrics_add(struct mote_metrics_shard *shard, enum mote_metric_id id, uint64_t amount)
+{
+    mote_counter_add(&shard->cells[id], amount);
+}
+
+/* `text` is static. */
+void mote_metrics_add_text(struct mote_metrics_shard *shard, enum mote_metric_text family, const char *text);
+void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, unsigned code, uint64_t duration_ns,
+                           uint64_t received, uint64_t sent);
+
+/* Adds what the shards have counted to `values`. Any thread, as the rest. */
+void mote_metrics_sum(const struct mote_metrics *metrics, double values[MOTE_METRIC_COUNT]);
+void mote_metrics_sum_calls(const struct mote_metrics *metrics, size_t method, struct mote_metric_calls *out);
+
+/* All of it as text, version 0.0.4 of Prometheus' format, or OpenMetrics 1.0. `values` is what
+ * mote_metrics_sum left; NaN: that series is left out. `build` is the labels of mote_build_info. */
+MOTE_MUST_CHECK int mote_metrics_write(const struct mote_metrics *metrics, const double values[MOTE_METRIC_COUNT],
+                                       const char *build, bool is_openmetrics, struct mote_buffer *out);
+
+/* The tables as data, for documentation: row `index`, false past the end. */
+struct mote_metric_description {
+    const char *name, *type, *labels, *help;
+};
+bool mote_metrics_describe(size_t index, struct mote_metric_description *row);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registry: what shards count is summed, at the edges of buckets too; texts are found again and bounded; and the
+ * exposition, line by line, in both formats. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/failing_mem.h"
+#include "telemetry/metrics.h"
+
+static const struct mote_metric_method methods[] = {{1, "a.B", "C", "unary"}, {0, "other", "other", "unary"}};
+
+static const char *code_name(unsigned code)
+{
+    static const char *const names[MOTE_METRIC_CODES] = {"OK", "Canceled", "Unknown"};
+    return names[code] != NULL ? names[code] : "Some";
+}
+
+static struct mote_metrics_options options_of(enum mote_metric_preregister preregister)
+{
+    return (struct mote_metrics_options){.shards = 2,
+                                         .methods = methods,
+                                         .method_count = 2,
+                                         .indices = 2,
+                                         .code_name = code_name,
+                                         .flavors = MOTE_METRIC_FLAVOR_REQUESTS | MOTE_METRIC_FLAVOR_PROMETHEUS,
+                                         .preregister = preregister};
+}
+
+static struct mote_metrics *make(enum mote_metric_preregister preregister)
+{
+    struct mote_metrics *metrics;
+    const struct mote_metrics_options options = options_of(preregister);
+    assert_int_equal(mote_metrics_new(&metrics, mote_mem_system(), &options), 0);
+    return metrics;
+}
+
+/* Valid until the next call. */
+static const char *expose(const struct mote_metrics *metrics, double values[MOTE_METRIC_COUNT], bool is_openmetrics)
+{
+    static char text[131072];
+    struct mote_buffer out;
+    mote_buffer_init(&out, mote_mem_system(), sizeof text - 1);
+    assert_int_equal(mote_metrics_write(metrics, values, "a=\"b\"", is_openmetrics, &out), 0);
+    memcpy(text, out.data, out.end);
+    text[out.end] = '\0';
+    mote_buffer_dispose(&out);
+    return text;
+}
+
+static void has(const char *text, const char *line)
+{
+    char whole[512];
+    (void)snprintf(whole, sizeof whole, "\n%s\n", line);
+    if (strstr(text, whole) == NULL) {
+        fail_msg("not there: %s", line);
+    }
+}
+
+static void lacks(const char *text, const char *part)
+{
+    if (strstr(text, part) != NULL) {
+        fail_msg("is there: %s", part);
+    }
+}
+
+static void test_buckets(void **state)
+{
+    static const uint64_t bounds[] = {
+#define X(bound, text) UINT64_C(bound),
+        MOTE_METRIC_BUCKET_MAP(X)
+#undef X
+    };
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    struct mote_metrics_shard *shard = mote_metrics_shard(metrics, 0);
+    struct mote_metric_calls calls;
+    for (size_t i = 0; i < MOTE_METRIC_BUCKETS; i++) {
+        mote_metrics_end_call(shard, 1, 0, bounds[i], 0, 0); /* a bound belongs to its bucket */
+        mote_metrics_sum_calls(metrics, 1, &calls);
+        assert_int_equal(mote_counter_read(&calls.buckets[i]), i == 0 ? 1 : 2);
+        mote_metrics_end_call(shard, 1, 0, bounds[i] + 1, 0, 0);
+        mote_metrics_sum_calls(metrics, 1, &calls);
+        assert_int_equal(mote_counter_read(&calls.buckets[i + 1]), 1);
+    }
+    mote_metrics_free(metrics);
+}
+
+static void test_calls(void **state)
+{
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    double values[MOTE_METRIC_COUNT] = {0};
+    for (size_t i = 0; i < 2; i++) {
+        struct mote_metrics_shard *shard = mote_metrics_shard(metrics, i);
+        mote_counter_add(&shard->calls[1].started, 2);
+        mote_metrics_end_call(shard, 1, 0, 1500000, 3, 4);
+        mote_metrics_end_call(shard, 1, 1, 500000000, 1, 0);
+    }
+    mote_metrics_end_call(mote_metrics_shard(metrics, 1), 0, 99, 11000000000, 0, 0); /* no code there is */
+    const char *text = expose(metrics, values, false);
+    has(text, "grpc_requests_total{code=\"OK\",method=\"C\",service=\"a.B\"} 2");
+    has(text, "grpc_requests_total{code=\"Canceled\",method=\"C\",service=\"a.B\"} 2");
+    has(text, "grpc_server_started_total{grpc_method=\"C\",grpc_service=\"a.B\",grpc_type=\"unary\"} 4");
+    has(text, "grpc_server_handled_total{grpc_code=\"Unknown\",grpc_method=\"other\",grpc_service=\"other\",grpc_type="
+              "\"unary\"} 1");
+    has(text, "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"other\",grpc_service=\"other\",grpc_type="
+              "\"unary\"} 0");
+    has(text, "grpc_server_msg_received_total{grpc_method=\"C\",grpc_service=\"a.B\",grpc_type=\"unary\"} 8");
+    has(text, "grpc_server_msg_sent_total{grpc_method=\"C\",grpc_service=\"a.B\",grpc_type=\"unary\"} 8");
+#define SECONDS(part) "grpc_server_handling_seconds" part
+#define LABELS        "grpc_method=\"C\",grpc_service=\"a.B\",grpc_type=\"unary\""
+    has(text, "# TYPE grpc_server_handling_seconds histogram");
+    has(text, SECONDS("_bucket{" LABELS ",le=\"0.001\"} 0"));
+    has(text, SECONDS("_bucket{" LABELS ",le=\"0.0025\"} 2"));
+    has(text, SECONDS("_bucket{" LABELS ",le=\"0.25\"} 2"));
+    has(text, SECONDS("_bucket{" LABELS ",le=\"0.5\"} 4"));
+    has(text, SECONDS("_bucket{" LABELS ",le=\"1\"} 4"));
+    has(text, SECONDS("_bucket{" LABELS ",le=\"+Inf\"} 4"));
+    has(text, SECONDS("_sum{" LABELS "} 1.003"));
+    has(text, SECONDS("_count{" LABELS "} 4"));
+    has(text, SECONDS("_bucket{grpc_method=\"other\",grpc_service=\"other\",grpc_type=\"unary\",le=\"10\"} 0"));
+    lacks(text, "# EOF");
+    text = expose(metrics, values, true);
+    has(text, SECONDS("_bucket{" LABELS ",le=\"1.0\"} 4"));
+    has(text, "# TYPE grpc_server_started counter");
+    has(text, "# TYPE mote_connections gauge");
+    has(text, "# TYPE mote_connections_total unknown"); /* the name without _total is the gauge's */
+    assert_string_equal(text + strlen(text) - 7, "\n# EOF\n");
+    mote_metrics_free(metrics);
+}
+
+static void test_preregister(void **state)
+{
+    double values[MOTE_METRIC_COUNT] = {0};
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_NONE);
+    lacks(expose(metrics, values, false), "a.B");
+    mote_counter_add(&mote_metrics_shard(metrics, 1)->calls[1].started, 1);
+    has(expose(metrics, values, false), "grpc_server_started_total{" LABELS "} 1");
+    mote_metrics_free(metrics);
+    metrics = make(MOTE_METRIC_PREREGISTER_ALL);
+    has(expose(metrics, values, false), "grpc_requests_total{code=\"Canceled\",method=\"C\",service=\"a.B\"} 0");
+    mote_metrics_free(metrics);
+}
+
+static void test_values(void **state)
+{
+    double values[MOTE_METRIC_COUNT] = {0};
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    mote_metrics_add(mote_metrics_shard(metrics, 0), MOTE_METRIC_CONNECTIONS, 3);
+    mote_metrics_add(mote_metrics_shard(metrics, 1), MOTE_METRIC_CONNECTIONS, (uint64_t)-1);
+    mote_metrics_add(mote_metrics_shard(metrics, 1), MOTE_METRIC_REFUSED_MEMORY, 7);
+    values[MOTE_METRIC_START_TIME] = 1795276303.25;
+    values[MOTE_METRIC_CPU_SECONDS] = 0.1;
+    values[MOTE_METRIC_OPEN_FDS] = NAN;
+    mote_metrics_sum(metrics, values);
+    const char *text = expose(metrics, values, false);
+    has(text, "mote_connections 2");
+    has(text,
+        "mote_connections_refused_total{reason=\"address\"} 0\nmote_connections_refused_total{reason=\"memory\"} 7");
+    has(text, "process_start_time_seconds 1795276303.25");
+    has(text, "process_cpu_seconds_total 0.1");
+    has(text, "mote_build_info{a=\"b\"} 1");
+    lacks(text, "process_open_fds");
+    mote_metrics_free(metrics);
+}
+
+static void test_texts(void **state)
+{
+    static char names[MOTE_METRIC_TEXTS_MAX + 8][8];
+    static const char again[] = "n1"; /* the same words at another place */
+    double values[MOTE_METRIC_COUNT] = {0};
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_NONE);
+    struct mote_metrics_shard *shard = mote_metrics_shard(metrics, 0);
+    mote_metrics_add_text(mote_metrics_shard(metrics, 1), MOTE_METRIC_TEXT_FAILURES, again);
+    mote_metrics_add_text(mote_metrics_shard(metrics, 1), MOTE_METRIC_TEXT_AUTH_FAILURES, again);
+    mote_metrics_add_text(shard, MOTE_METRIC_TEXT_FAILURES, again);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(names[i], sizeof names[i], "n%zu", i);
+        mote_metrics_add_text(shard, MOTE_METRIC_TEXT_FAILURES, names[i]);
+        mote_metrics_add_text(shard, MOTE_METRIC_TEXT_FAILURES, names[0]);
+    }
+    const char *text = expose(metrics, values, false);
+    has(text, "mote_failures_total{reason=\"n1\"} 3");
+    has(text, "mote_auth_failures_total{reason=\"n1\"} 1");
+    has(text, "mote_failures_total{reason=\"n0\"} 105"); /* one more for the first time, none lost */
+    assert_ptr_equal(strstr(strstr(text, "reason=\"n1\"") + 1, "mote_failures_total{reason=\"n1\"}"), NULL);
+    mote_metrics_free(metrics);
+}
+
+static int make_and_free(struct mote_mem *mem, void *context)
+{
+    struct mote_metrics *metrics = NULL;
+    const struct mote_metrics_options options = options_of(MOTE_METRIC_PREREGISTER_OK);
+    (void)context;
+    const int error = mote_metrics_new(&metrics, mem, &options);
+    if (error == 0) {
+        mote_metrics_free(metrics);
+    }
+    return error;
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(mote_failing_mem_check(make_and_free, NULL), 3);
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    double values[MOTE_METRIC_COUNT] = {0};
+    struct mote_buffer out;
+    mote_buffer_init(&out, mote_mem_system(), 100);
+    assert_int_equal(mote_metrics_write(metrics, values, "", false, &out), MOTE_ELIMIT);
+    mote_buffer_dispose(&out);
+    mote_metrics_free(metrics);
+    mote_metrics_free(NULL);
+    mote_metrics_add(mote_metrics_nowhere(), MOTE_METRIC_CONNECTIONS, 1);
+}
+
+/* Names as Prometheus wants them: the page and the rules below hold for every row. */
+static void test_table(void **state)
+{
+    struct mote_metric_description row;
+    (void)state;
+    for (size_t i = 0; mote_metrics_describe(i, &row); i++) {
+        const size_t length = strlen(row.name);
+        const bool is_total = length > 6 && strcmp(row.name + length - 6, "_total") == 0;
+        assert_int_equal(is_total, strcmp(row.type, "counter") == 0);
+        assert_null(strpbrk(row.help, "\\\n"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_buckets), cmocka_unit_test(test_calls), cmocka_unit_test(test_preregister),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_texts), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
