@@ -31,7 +31,8 @@
     X(IMPORT_USERS, "ImportUsers")                                                                                     \
     X(SET_PASSWORD, "SetPassword")                                                                                     \
     X(CHANGE_PASSWORD, "ChangePassword")                                                                               \
-    X(CHANGE_KEYS, "ChangeKeys")
+    X(CHANGE_KEYS, "ChangeKeys")                                                                                       \
+    X(RESTORE_STORE, "RestoreStore")
 
 enum mote_store_audit_action {
 #define X(constant, name) MOTE_STORE_AUDIT_##constant,

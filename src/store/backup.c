@@ -16,9 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/apply_internal.h"
 #include "store/database.h"
 #include "store/problem.h"
 #include "store/schema.h"
+
+#define AUDIT_SINCE_VERSION 3
 
 /* --- what must hold between rows --------------------------------------------------------------------------------- */
 
@@ -147,11 +150,10 @@ int mote_backup_make(const struct mote_backup *backup, char problem[MOTE_STORE_P
 
 /* --- restore ----------------------------------------------------------------------------------------------------- */
 
-static int copy_backup(const struct mote_backup *backup, const char *fresh, char *problem)
+static int copy_backup(const struct mote_backup *backup, const char *fresh, int64_t *version, char *problem)
 {
     struct mote_sqlite sqlite;
-    int64_t version = 0;
-    int result = mote_database_look(&sqlite, backup->path, &version, problem);
+    int result = mote_database_look(&sqlite, backup->path, version, problem);
     if (result == 0) {
         result = mote_copy_check(sqlite.db, NULL, NULL);
         if (result != 0) {
@@ -163,6 +165,33 @@ static int copy_backup(const struct mote_backup *backup, const char *fresh, char
     }
     mote_sqlite_close(&sqlite);
     return result;
+}
+
+/* The audit record of what was there is kept with it; that of the backup goes on with where it came from. */
+static int record_restore(const struct mote_backup *backup, int64_t now, const char *fresh, char *problem)
+{
+    struct mote_sqlite sqlite;
+    const struct mote_apply apply = {.sqlite = &sqlite, .now = now};
+    const struct mote_store_audit entry = {.action = MOTE_STORE_AUDIT_RESTORE_STORE,
+                                           .actor = MOTE_STORE_ACTOR_LOCAL,
+                                           .detail = mote_slice_text(mote_problem_shown(backup->path))};
+    int result = mote_sqlite_open(&sqlite, fresh, MOTE_STATEMENT_OF_WRITER);
+    if (result == 0) { /* no journal beside a file that nobody knows yet */
+        result = mote_sqlite_error(sqlite3_exec(sqlite.db, "PRAGMA journal_mode = MEMORY", NULL, NULL, NULL));
+    }
+    if (result == 0) {
+        result = mote_sqlite_prepare_one(&sqlite, MOTE_STATEMENT_INSERT_AUDIT, 0,
+                                         &sqlite.statements[MOTE_STATEMENT_INSERT_AUDIT]);
+    }
+    if (result == 0) {
+        result = mote_apply_append_audit(&apply, &entry);
+    }
+    mote_sqlite_close(&sqlite);
+    if (result != 0) {
+        (void)unlink(fresh);
+        return mote_problem_of_database(problem, result, "write the copy", fresh);
+    }
+    return 0;
 }
 
 /* As well as it goes: the old store may be damaged, which is why it is replaced. The last connection removes the log.
@@ -237,6 +266,7 @@ int mote_backup_restore(const struct mote_backup *backup, int64_t now, char kept
 {
     struct mote_database database;
     char fresh[PATH_MAX];
+    int64_t version = 0;
     kept[0] = '\0';
     int result = mote_database_find_existing(&database, backup->url, problem);
     if (result != 0) {
@@ -248,7 +278,10 @@ int mote_backup_restore(const struct mote_backup *backup, int64_t now, char kept
     }
     if (result == 0) {
         mote_database_beside(fresh, &database, ".restore");
-        result = copy_backup(backup, fresh, problem);
+        result = copy_backup(backup, fresh, &version, problem);
+    }
+    if (result == 0 && version >= AUDIT_SINCE_VERSION) {
+        result = record_restore(backup, now, fresh, problem);
     }
     if (result == 0) {
         result = replace_store(&database, now, fresh, kept, problem);

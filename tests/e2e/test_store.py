@@ -140,6 +140,8 @@ def test_backup_beside_a_writing_server(served, tmp_path):
     restored = mote.run("store", "restore", tmp_path / "copy.db")
     kept = list(mote.folder.glob("mote.db.before-restore-*"))
     assert len(kept) == 1 and str(kept[0]) in restored.stdout
+    last = json.loads(mote.run("audit", "list", "--json", "--limit", "1").stdout)
+    assert (last["action"], last["actor"], last["detail"]) == ("RestoreStore", "local", str(tmp_path / "copy.db")[-120:])
     program = mote.serve()
     client = Clients(program)
     client.login("admin", ADMIN_PASSWORD)
