@@ -36,9 +36,10 @@
       "a login with an unknown name, a wrong password or a disabled account: one answer, after the same time")         \
     X(HASH_QUEUE_FULL, UNAVAILABLE, "too many passwords are being checked: try again later", 1000,                     \
       "too many passwords wait to be hashed, or this one has waited too long")                                         \
-    X(LOGIN_THROTTLED, RESOURCE_EXHAUSTED, "too many failed logins: try again later", 1000,                            \
-      "too many logins of this account or from this address have failed; told before anything is looked up, and when " \
-      "to come again")                                                                                                 \
+    X(LOGIN_THROTTLED, RESOURCE_EXHAUSTED, "too many failed attempts: try again later", 1000,                          \
+      "too many logins of this account or from this address have failed, or sign-ups with what was taken; told "       \
+      "before "                                                                                                        \
+      "anything is looked up, and when to come again")                                                                 \
     X(PASSWORD_CHANGE_REQUIRED, FAILED_PRECONDITION, "the password must be changed first", 0,                          \
       "the user must change the password first: only ChangePassword, Logout and the public methods are open until "    \
       "then")                                                                                                          \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/password_attempt.h"
 
+#include <string.h>
+
 #include "services/audit.h"
 #include "services/caller_address.h"
 #include "services/worker.h"
@@ -14,8 +16,12 @@ static uint64_t now_of(const struct mote_services *services)
 static void refuse(struct mote_call *call, const struct mote_throttle_attempt *attempt, uint64_t wait)
 {
     struct mote_store_audit entry;
-    const bool is_login = mote_call_identity(call) == NULL;
-    mote_audit_init(&entry, call, is_login ? MOTE_STORE_AUDIT_LOGIN : MOTE_STORE_AUDIT_CHANGE_PASSWORD, NULL);
+    const char *method = mote_call_method(call)->name;
+    mote_audit_init(&entry, call,
+                    strcmp(method, "Login") == 0        ? MOTE_STORE_AUDIT_LOGIN
+                    : strcmp(method, "CreateUser") == 0 ? MOTE_STORE_AUDIT_CREATE_USER
+                                                        : MOTE_STORE_AUDIT_CHANGE_PASSWORD,
+                    NULL);
     entry.result = mote_failure_row(MOTE_FAILURE_LOGIN_THROTTLED)->reason;
     mote_audit_append_refusal(call, &entry, attempt->ids[0]);
     mote_failure_answer_after(call, MOTE_FAILURE_LOGIN_THROTTLED, wait);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A password that somebody says is theirs, between the throttle and the answer: at Login and at ChangePassword. */
+/* A password that somebody says is theirs, between the throttle and the answer: at Login and at ChangePassword; and a
+ * name at an open sign-up, that may be taken. */
 #ifndef MOTE_SERVICES_PASSWORD_ATTEMPT_H
 #define MOTE_SERVICES_PASSWORD_ATTEMPT_H
 

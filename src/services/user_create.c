@@ -6,7 +6,10 @@
  * A request with an id is looked for before the hash, and once more when the writer says that it is known by now. What
  * is compared is a keyed digest of the content, by the key that was signing when the user was created; where that key
  * is gone the content counts as another.
+ *
+ * At an open sign-up names and addresses that are taken count as failed attempts: whoever tries many is held up.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/list.h"
@@ -17,17 +20,23 @@
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/hashing.h"
+#include "services/password_attempt.h"
 #include "services/rules.h"
 #include "services/tokens.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
+
+/* Before the name: no account that could log in is called so, and its owner is not held up. */
+#define SIGNUP_ACCOUNT "sign-up "
 
 struct create_operation {
     struct mote_hashing hashing;
     struct mote_store_create_user create;
     struct mote_store_audit audit;
     struct mote_slice password; /* still to be hashed */
-    uint8_t content[32];        /* digest of what is asked for, not keyed: wiped */
+    bool is_signup;             /* by nobody's administrator: attempts are counted */
+    struct mote_throttle_attempt attempt;
+    uint8_t content[32]; /* digest of what is asked for, not keyed: wiped */
     struct mote_store_find_request find;
     struct mote_store_get_user first; /* whom that request created */
 };
@@ -65,6 +74,10 @@ static void created(struct mote_store_write *write)
     } else if (write->result == MOTE_ECONFLICT) {
         look_for_request(operation);
         return;
+    } else if (write->result == MOTE_EEXISTS && operation->is_signup) {
+        /* That a name or an address is taken tells who is here: so many times, and no more. */
+        (void)mote_password_attempt_end(call, &operation->attempt, MOTE_EAUTH,
+                                        mote_failure_of_write(write->result, create->taken, MOTE_STORE_CONFLICT_NONE));
     } else {
         mote_failure_answer_write(call, write->result, create->taken, MOTE_STORE_CONFLICT_NONE);
     }
@@ -266,6 +279,14 @@ static void create_user(struct mote_call *call, const user_v1_CreateUserRequest 
     check(&rules, operation, request, is_admin);
     if (mote_rules_refuse(&rules, call)) {
         return;
+    }
+    operation->is_signup = !is_admin;
+    if (operation->is_signup) {
+        char account[sizeof operation->create.user.username + sizeof SIGNUP_ACCOUNT];
+        (void)snprintf(account, sizeof account, SIGNUP_ACCOUNT "%s", operation->create.user.username);
+        if (!mote_password_attempt_begin(call, &operation->attempt, account)) {
+            return;
+        }
     }
     operation->create.check_only = request->validate_only;
     operation->hashing.call = call;

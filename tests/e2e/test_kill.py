@@ -19,6 +19,8 @@ from auth.v1 import auth_pb2
 from user.v1 import user_pb2
 
 CHEAP = {"PASSWORD_HASH": "argon2id:m=64,t=1,p=1"}
+# Each login comes from an address of its own, so that wrong passwords hold nobody up.
+SETTINGS = {**CHEAP, "TRUSTED_PROXIES": "127.0.0.1"}
 WORKERS = 4
 SESSIONS_MAX = 6
 
@@ -37,6 +39,7 @@ class Session:
 class User:
     def __init__(self, name, password):
         self.id, self.name, self.display_name, self.password = None, name, "", password
+        self.former = None  # the password before the last acknowledged change
         self.next = None  # what a call under way would make of it: (attribute, value)
 
 
@@ -55,7 +58,8 @@ class Worker:
     def ask(self, call, request):
         """An answer, or the reason of a refusal as text; Killed when the connection broke."""
         try:
-            answer = call(request, metadata=self.client.metadata, timeout=20)
+            address = f"10.{self.random.randrange(256)}.{self.random.randrange(256)}.{self.random.randrange(256)}"
+            answer = call(request, metadata=(*self.client.metadata, ("x-forwarded-for", address)), timeout=20)
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNAVAILABLE and "grpc-status-details-bin" not in dict(
                     error.trailing_metadata() or ()):
@@ -114,8 +118,24 @@ class Worker:
         self.touched.add(user.id)
         request = auth_pb2.SetPasswordRequest(user_id=user.id, new_password=user.next[1])
         answer = self.ask(self.client.auth.SetPassword, request)
-        assert not isinstance(answer, str) or answer == "NOT_IMPLEMENTED", answer
-        user.password, user.next = user.password if isinstance(answer, str) else user.next[1], None
+        assert not isinstance(answer, str), answer
+        user.password, user.next, user.former = user.next[1], None, user.password
+
+    def change_password(self):
+        user = self.random.choice(list(self.users.values()))
+        request = auth_pb2.LoginRequest(username=user.name, password=user.password)
+        answer = self.ask(self.client.auth.Login, request)
+        assert not isinstance(answer, str), answer
+        user.next = ("password", f"password {self.random.random()}")
+        self.touched.add(user.id)
+        request = auth_pb2.ChangePasswordRequest(current_password=user.password, new_password=user.next[1])
+        token, self.client.token = self.client.token, answer.tokens.access_token
+        try:
+            answer = self.ask(self.client.auth.ChangePassword, request)
+        finally:
+            self.client.token = token
+        assert not isinstance(answer, str), answer
+        user.password, user.next, user.former = user.next[1], None, user.password
 
     def delete(self):
         self.deleting = self.random.choice(list(self.users))
@@ -200,6 +220,10 @@ class Worker:
             new = self.can_login(user, user.next[1])
             assert new != self.can_login(user, user.password), user.name
             user.password = user.next[1] if new else user.password
+        elif user.former is not None:
+            assert self.can_login(user, user.password), user.name
+            assert not self.can_login(user, user.former), user.name
+            user.former = None
         user.next = None
         assert (found.username, found.display_name) == (user.name, user.display_name)
 
@@ -224,7 +248,7 @@ class Worker:
     def run(self, program, stop):
         self.client, token = Clients(program), self.client.token if self.client else None
         self.client.token = token
-        acts = [self.create] * 4 + [self.update] * 4 + [self.rotate] * 4 + [self.open_session, self.set_password, self.delete]
+        acts = [self.create] * 4 + [self.update] * 4 + [self.rotate] * 4 + [self.open_session, self.set_password, self.change_password, self.delete]
         try:
             self.settle()
             while not stop.is_set():
@@ -262,7 +286,7 @@ def kill_rounds(mote, rounds):
     for worker in workers:
         mote.create_user(worker.name, ADMIN_PASSWORD, "ADMIN", **CHEAP)
     for round_number in range(rounds):
-        program, stop = mote.serve(**CHEAP), threading.Event()
+        program, stop = mote.serve(**SETTINGS), threading.Event()
         for worker in workers:
             worker.thread = threading.Thread(target=worker.run, args=(program, stop))
             worker.thread.start()
@@ -273,7 +297,7 @@ def kill_rounds(mote, rounds):
             worker.thread.join(30)
             assert worker.error is None, (round_number, worker.name, worker.error, worker.error.__traceback__)
         program.process.wait()
-    program = mote.serve(**CHEAP)
+    program = mote.serve(**SETTINGS)
     for worker in workers:
         worker.client = Clients(program, worker.client.token)
         worker.settle()

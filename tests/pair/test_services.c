@@ -239,6 +239,43 @@ static void test_open_signup(void **state)
                                 "TOKEN_INVALID"));
 }
 
+/* Who asks what is taken, with or without creating anybody, gets five answers for a name and thirty in a minute. */
+static void test_open_signup_is_throttled(void **state)
+{
+    struct environment *environment = *state;
+    struct services_fixture *fixture = &environment->fixture;
+    user_v1_CreateUserRequest request = new_user("Alice");
+    for (unsigned i = 0; i < 5; i++) {
+        request.validate_only = i % 2 == 0;
+        assert_true(services_failed(services_call(fixture, CREATE, &request, NULL), MOTE_STATUS_ALREADY_EXISTS,
+                                    "USERNAME_TAKEN"));
+    }
+    const struct services_answer *answer = services_call(fixture, CREATE, &request, NULL);
+    assert_true(services_failed(answer, MOTE_STATUS_RESOURCE_EXHAUSTED, "LOGIN_THROTTLED"));
+    assert_int_equal(answer->retry_ms, 60000);
+    /* Whose name it is can log in. */
+    struct services_tokens tokens;
+    services_login(fixture, "alice", ALICE_PASSWORD, &tokens);
+    for (unsigned i = 0; i < 25; i++) {
+        request = new_user("fresh");
+        snprintf(request.user.username, sizeof request.user.username, "fresh%u", i);
+        snprintf(request.user.email, sizeof request.user.email, "ALICE@example.org");
+        request.validate_only = true;
+        assert_true(
+            services_failed(services_call(fixture, CREATE, &request, NULL), MOTE_STATUS_ALREADY_EXISTS, "EMAIL_TAKEN"));
+    }
+    /* Now for names that are free, too, and by any user; not by an administrator. */
+    request = new_user("bob");
+    assert_true(services_failed(services_call(fixture, CREATE, &request, NULL), MOTE_STATUS_RESOURCE_EXHAUSTED,
+                                "LOGIN_THROTTLED"));
+    assert_true(services_failed(services_call(fixture, CREATE, &request, environment->alice.access),
+                                MOTE_STATUS_RESOURCE_EXHAUSTED, "LOGIN_THROTTLED"));
+    user_of(services_call(fixture, CREATE, &request, environment->admin.access));
+    services_wait_out(fixture, 60000);
+    request = new_user("carol");
+    user_of(services_call(fixture, CREATE, &request, NULL));
+}
+
 /* --- UpdateUser ------------------------------------------------------------------------------------------------ */
 
 static user_v1_UpdateUserRequest change(const char *id)
@@ -451,6 +488,7 @@ int main(void)
         WITH_USERS(test_create_taken),
         WITH_USERS(test_create_names_every_violation),
         OPEN_SIGNUP(test_open_signup),
+        OPEN_SIGNUP(test_open_signup_is_throttled),
         WITH_USERS(test_update_self),
         WITH_USERS(test_update_by_admin),
         WITH_USERS(test_update_permissions),
