@@ -15,6 +15,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct mote_loop *loop = MOTE_CONTAINER_OF(timer, struct mote_loop, timer);
     mote_timer_wheel_advance(&loop->wheel, uv_hrtime());
+    uv_stop(&loop->loop); /* timers run before libuv sleeps: not before the turn has been ended */
 }
 
 /* Not in a handle of libuv's: what is done here may be what somebody waits for, and then the loop must not sleep. */

@@ -66,7 +66,8 @@ struct mote_client_call_callbacks {
     void (*headers)(struct mote_client_call *call, const struct mote_fields *fields);
     /* Before a response message is decoded: `response`, zero so far, may be given nanopb decode callbacks. */
     void (*prepare)(struct mote_client_call *call, void *response);
-    /* One response message, decoded into a struct of the method's response type; valid until it returns. */
+    /* One response message, decoded into a struct of the method's response type; valid until it returns. Where there is
+     * one response only, it counts if the status that follows is OK. */
     void (*message)(struct mote_client_call *call, const void *response);
     void (*writable)(struct mote_client_call *call);
     /* Always the last, exactly once; the call is freed after it. `message` is decoded text, `trailers` may be NULL. */
@@ -91,6 +92,8 @@ MOTE_MUST_CHECK int mote_client_call_start(struct mote_client_call **out, struct
 /* Queues a message. MOTE_ECLOSED after half-close or the end; MOTE_EAGAIN while it waits for a connection, with too
  * much queued already. */
 MOTE_MUST_CHECK int mote_client_call_send(struct mote_client_call *call, const void *request);
+/* The same for a message that is encoded already. */
+MOTE_MUST_CHECK int mote_client_call_send_encoded(struct mote_client_call *call, struct mote_slice encoded);
 /* False while so much is queued that `writable` should be waited for. */
 bool mote_client_call_may_send(const struct mote_client_call *call);
 MOTE_MUST_CHECK int mote_client_call_half_close(struct mote_client_call *call);

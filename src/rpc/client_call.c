@@ -253,6 +253,9 @@ static void take_closed(struct mote_client_call *call, const struct mote_event *
         end_text(call, MOTE_STATUS_UNAVAILABLE, connection->why);
     } else if (error == MOTE_H2_NO_ERROR) {
         end_text(call, MOTE_STATUS_INTERNAL, "the stream ended without a status");
+    } else if (error == MOTE_H2_CANCEL && event->by_peer && call->due_ns <= call->client->now_ns) {
+        /* A server that knows the deadline too may be a little faster. */
+        end_text(call, MOTE_STATUS_DEADLINE_EXCEEDED, "deadline exceeded");
     } else {
         char message[64];
         (void)snprintf(message, sizeof message, "stream reset: %s", mote_h2_error_name((enum mote_h2_error)error));
@@ -528,13 +531,25 @@ static bool is_open(const struct mote_client_call *call)
     return !call->ended && !call->half_closed && (is_waiting(call) || call->stream != NULL);
 }
 
+int mote_client_call_send_encoded(struct mote_client_call *call, struct mote_slice encoded)
+{
+    if (!is_open(call)) {
+        return MOTE_ECLOSED;
+    }
+    if (encoded.length > call->client->limits->message_send_max) {
+        return MOTE_ELIMIT;
+    }
+    const int error = call->compresses ? write_compressed(call, encoded) : write_message(call, false, encoded);
+    if (error == 0 && !is_waiting(call)) {
+        mote_client_connection_notify(call->connection);
+    }
+    return error;
+}
+
 int mote_client_call_send(struct mote_client_call *call, const void *request)
 {
     struct mote_client *client = call->client;
     const struct mote_message_type *type = call->method->request;
-    if (!is_open(call)) {
-        return MOTE_ECLOSED;
-    }
     struct mote_buffer large;
     mote_buffer_init(&large, client->mem, client->limits->message_send_max);
     struct mote_slice body = {.data = client->scratch};
@@ -544,13 +559,10 @@ int mote_client_call_send(struct mote_client_call *call, const void *request)
         body = mote_buffer_slice(&large);
     }
     if (error == 0) {
-        error = call->compresses ? write_compressed(call, body) : write_message(call, false, body);
+        error = mote_client_call_send_encoded(call, body);
     }
     mote_buffer_dispose(&large);
     mote_mem_wipe(client->scratch, sizeof client->scratch);
-    if (error == 0 && !is_waiting(call)) {
-        mote_client_connection_notify(call->connection);
-    }
     return error;
 }
 

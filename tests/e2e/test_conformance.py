@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""connectrpc's conformance suite against tests/servers/conformance-server, with all that gRPC has: identity, gzip and
-deflate, in the clear, over TLS and with client certificates, a bound on messages; by the suite's own client and by
-grpc-go's. No case is allowed to fail."""
+"""connectrpc's conformance suite against tests/servers/conformance-server and -client, with all that gRPC has: identity,
+gzip and deflate, in the clear, over TLS and with client certificates, a bound on messages; by the suite's own programs
+and by grpc-go's. No case is allowed to fail."""
 
 import os
 import re
 import subprocess
 
+import pytest
 from conftest import BUILD, sanitizer_environment
 
-CASES = 747
+CASES = {"server": 747, "client": 857}
 
 CONFIGURATION = """
 features:
@@ -28,21 +29,22 @@ features:
 """
 
 
-def test_server(go_tool, tmp_path, record_property):
+@pytest.mark.parametrize("mode", CASES)
+def test_conformance(mode, go_tool, tmp_path, record_property):
     configuration = tmp_path / "conformance.yaml"
     configuration.write_text(CONFIGURATION, encoding="ascii")
     reports = tmp_path / "sanitizer"
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     for name, options in sanitizer_environment().items():
         environment[name] = f"{options}:log_path={reports}"
-    result = subprocess.run([go_tool("connectconformance"), "--mode", "server", "--conf", configuration, "-v", "--",
-                             BUILD / "conformance-server"], env=environment, capture_output=True, text=True, timeout=300,
+    result = subprocess.run([go_tool("connectconformance"), "--mode", mode, "--conf", configuration, "-v", "--",
+                             BUILD / f"conformance-{mode}"], env=environment, capture_output=True, text=True, timeout=300,
                             check=False)
     output = result.stdout + result.stderr
     computed = re.search(r"Computed (\d+) test case permutation", output)
     passed = re.search(r"(\d+) passed, (\d+) failed", output)
     assert computed and passed, output[-8000:]
-    record_property("conformance", f"{passed[1]} of {computed[1]} cases passed, no exceptions")
-    assert (int(computed[1]), int(passed[1]), int(passed[2])) == (CASES, CASES, 0), output[-8000:]
+    record_property("conformance", f"{mode}: {passed[1]} of {computed[1]} cases passed, no exceptions")
+    assert (int(computed[1]), int(passed[1]), int(passed[2])) == (CASES[mode], CASES[mode], 0), output[-8000:]
     assert result.returncode == 0
     assert not list(tmp_path.glob("sanitizer*")), [file.read_text() for file in tmp_path.glob("sanitizer*")]
