@@ -262,7 +262,9 @@ static void take_events(struct bare *bare)
         if (event.type == MOTE_EVENT_HEADERS) {
             const struct mote_slice *known = event.u.fields->known;
             bare->stream = event.stream;
-            (void)snprintf(bare->request, sizeof bare->request, "%.*s %.*s %.*s %.*s %.*s %.*s",
+            (void)snprintf(bare->request, sizeof bare->request, "%.*s %.*s %.*s %.*s %.*s %.*s %.*s %.*s",
+                           (int)known[MOTE_FIELD_SCHEME].length, (const char *)known[MOTE_FIELD_SCHEME].data,
+                           (int)known[MOTE_FIELD_USER_AGENT].length, (const char *)known[MOTE_FIELD_USER_AGENT].data,
                            (int)known[MOTE_FIELD_METHOD].length, (const char *)known[MOTE_FIELD_METHOD].data,
                            (int)known[MOTE_FIELD_PATH].length, (const char *)known[MOTE_FIELD_PATH].data,
                            (int)known[MOTE_FIELD_AUTHORITY].length, (const char *)known[MOTE_FIELD_AUTHORITY].data,
@@ -337,11 +339,71 @@ static void test_request(void **state)
     start(&seen, bare.connection, &calculator_v1_Calculator_Add_method, 1500000000, 0);
     pump(&bare);
     assert_string_equal(bare.request,
-                        "POST /calculator.v1.Calculator/Add example:1 application/grpc trailers 1500000u");
+                        "http mote POST /calculator.v1.Calculator/Add example:1 application/grpc trailers 1500000u");
     mote_client_call_cancel(seen.call);
     pump(&bare);
     assert_null(bare.stream);
     teardown_bare(&bare);
+}
+
+/* Over TLS, by a program that says what it is. */
+static void test_secure_request(void **state)
+{
+    static const struct mote_client_target target = {
+        .authority = "example:1", .user_agent = "other/1.0", .is_secure = true};
+    (void)state;
+    struct bare bare;
+    setup_bare(&bare);
+    mote_client_connection_free(bare.connection);
+    assert_int_equal(mote_client_connection_new(&bare.connection, bare.client, &bare.owner, &target, 0), 0);
+    mote_h2_free(bare.h2);
+    assert_int_equal(mote_h2_new(&bare.h2, bare.context, MOTE_ROLE_SERVER, &bare.h2_owner, 0), 0);
+    struct seen seen;
+    start(&seen, bare.connection, &calculator_v1_Calculator_Add_method, UINT64_MAX, 0);
+    pump(&bare);
+    assert_string_equal(bare.request,
+                        "https other/1.0 POST /calculator.v1.Calculator/Add example:1 application/grpc trailers ");
+    teardown_bare(&bare);
+}
+
+/* A server that knows the deadline and is a little faster resets the call: that is the deadline all the same. */
+static void test_cancelled_at_the_deadline(void **state)
+{
+    (void)state;
+    for (uint64_t now_ns = 999999999; now_ns <= 1000000000; now_ns++) {
+        static uint8_t room[65536];
+        size_t length;
+        struct bare bare;
+        struct seen seen;
+        setup_bare(&bare);
+        start(&seen, bare.connection, &calculator_v1_Calculator_Add_method, 1000000000, 0);
+        pump(&bare);
+        mote_h2_reset(bare.stream, MOTE_H2_CANCEL);
+        assert_int_equal(mote_h2_send(bare.h2, room, sizeof room, &length, 0), 0);
+        take_events(&bare);
+        assert_int_equal(mote_client_connection_recv(bare.connection, mote_slice(room, length), now_ns), 0);
+        assert_true(seen.ended);
+        assert_int_equal(seen.status, now_ns == 1000000000 ? MOTE_STATUS_DEADLINE_EXCEEDED : MOTE_STATUS_CANCELLED);
+        teardown_bare(&bare);
+    }
+}
+
+/* As it is, up to the bound of what is sent. */
+static void test_encoded_message(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = setup_client(&fixture);
+    struct seen seen;
+    pair->limits.message_send_max = 4;
+    start_method(&seen, pair, &calculator_v1_Calculator_Add_method);
+    assert_int_equal(mote_client_call_send_encoded(seen.call, mote_slice("\x08\x02\x10\x28\x18", 5)), MOTE_ELIMIT);
+    assert_int_equal(mote_client_call_send_encoded(seen.call, mote_slice("\x08\x02\x10\x28", 4)), 0);
+    assert_int_equal(mote_client_call_half_close(seen.call), 0);
+    assert_int_equal(mote_client_call_send_encoded(seen.call, mote_slice("", 0)), MOTE_ECLOSED);
+    mote_rpc_pair_pump(pair);
+    assert_string_equal(seen.text, "h m42 ");
+    mote_rpc_pair_dispose(pair);
 }
 
 /* One line a frame: "H name=value …", "D hex", "T name=value …", "E" the end; a block in capitals "HE" ends the stream.
@@ -463,9 +525,16 @@ static void test_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),   cmocka_unit_test(test_failures),     cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_cancel),  cmocka_unit_test(test_flow_control), cmocka_unit_test(test_request),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_flow_control),
+        cmocka_unit_test(test_request),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_secure_request),
+        cmocka_unit_test(test_cancelled_at_the_deadline),
+        cmocka_unit_test(test_encoded_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
