@@ -7,6 +7,7 @@
  * done after SHUTDOWN_GRACE_PERIOD is cut off. The same signal again ends the process at once: the store can take that.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,6 +22,7 @@
 #include "app/effective.h"
 #include "app/exit_code.h"
 #include "app/keys.h"
+#include "app/notify.h"
 #include "app/observe.h"
 #include "auth/v1/auth.mote.h"
 #include "net/runtime.h"
@@ -379,6 +381,7 @@ static void tell_started(struct process *process)
              mote_log_uint("max_connections", effective->limits.connections_max),
              mote_log_uint("memory_budget", effective->memory),
              mote_log_bool("reflection", process->services.reflection));
+    mote_notify_send("READY=1\nSTATUS=listening on %s", mote_runtime_address(process->runtime, 0));
 }
 
 static int start_runtime(struct process *process)
@@ -468,10 +471,14 @@ static bool is_end(int number)
 
 static int serve_until_signal(struct process *process)
 {
+    const bool is_watched = mote_notify_is_watched();
     for (;;) {
         int number = wait_for_signal(process, LOOK_NS);
         if (is_end(number)) {
             return number;
+        }
+        if (number == SIGHUP) {
+            mote_notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now() / 1000);
         }
         handle_signal(process, number);
         change_health(process, mote_store_is_healthy(process->store));
@@ -481,14 +488,24 @@ static int serve_until_signal(struct process *process)
         if (process->tls != NULL && mote_tls_files_have_changed(&process->tls_files)) {
             reload_tls(process);
         }
+        if (number == SIGHUP) {
+            mote_notify_send("READY=1");
+        }
+        if (is_watched && mote_runtime_is_alive(process->runtime)) {
+            mote_notify_send("WATCHDOG=1");
+        }
     }
 }
 
-/* Waits until `until_ns` or the end of the workers; false when it was asked to end at once. */
+/* Waits until `until_ns` or the end of the workers; false when it was asked to end at once. The end has a time of its
+ * own, so the watchdog is told that all is well. */
 static bool wait_in_shutdown(struct process *process, uint64_t until_ns, bool *drained)
 {
     for (uint64_t at = now(); at < until_ns && !*drained; at = now()) {
-        int number = wait_for_signal(process, until_ns - at);
+        int number = wait_for_signal(process, until_ns - at < LOOK_NS ? until_ns - at : LOOK_NS);
+        if (mote_notify_is_watched()) {
+            mote_notify_send("WATCHDOG=1");
+        }
         if (is_end(number) && now() - process->end_began_ns >= ECHO_NS) {
             return false;
         }
@@ -514,6 +531,7 @@ static int shut_down(struct process *process, int number)
              mote_log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
              mote_log_uint("delay_ms", options->shutdown_delay / MOTE_NS_PER_MS),
              mote_log_uint("grace_ms", options->shutdown_grace_period / MOTE_NS_PER_MS));
+    mote_notify_send("STOPPING=1\nSTATUS=waiting for calls to end");
     process->end_began_ns = now();
     atomic_store(&process->serving, false);
     change_health(process, false);

@@ -286,6 +286,16 @@ void mote_runtime_visit(struct mote_runtime *runtime)
     }
 }
 
+bool mote_runtime_is_alive(struct mote_runtime *runtime)
+{
+    bool is_alive = true;
+    for (size_t i = 0; i < runtime->started; i++) {
+        is_alive = is_alive && !atomic_load(&runtime->workers[i].visit_posted);
+    }
+    mote_runtime_visit(runtime);
+    return is_alive;
+}
+
 void mote_runtime_drain(struct mote_runtime *runtime)
 {
     unbind_all(runtime); /* the workers have descriptors of their own, and take what waits there */

@@ -66,6 +66,9 @@ void mote_runtime_set_tls(struct mote_runtime *runtime, struct mote_tls_context 
 /* Runs options->visit once on each worker's thread, soon; several requests may become one visit. One thread, not after
  * drain. */
 void mote_runtime_visit(struct mote_runtime *runtime);
+/* False when a worker has not come round to what the last call of this or of mote_runtime_visit has asked of it. Called
+ * at times that are far apart for a loop, it tells a stuck worker. As mote_runtime_visit otherwise. */
+bool mote_runtime_is_alive(struct mote_runtime *runtime);
 /* Once: stops listening and ends connections gracefully; calls still open after the grace are cut off. */
 void mote_runtime_drain(struct mote_runtime *runtime);
 /* Waits for all threads and frees. 0, or MOTE_ETIMEOUT when calls were cut off. */

@@ -4,10 +4,12 @@ the address for probes, and what cannot be listened on."""
 
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 
 import grpc
 import pytest
@@ -245,6 +247,59 @@ def test_socket_activation(mote):
             text = process.stderr.read()
         assert process.wait(20) == 0, text
         assert b'"address":"127.0.0.1:%d"' % port in text
+
+
+# --- the service manager is told -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_service_manager_is_told(mote, is_abstract):
+    """sd_notify(3): ready when it listens, not before; reloads; that it lives; that it ends."""
+    name = f"@mote-notify-{os.getpid()}" if is_abstract else str(mote.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name.replace("@", "\0"))
+        manager.settimeout(10)
+
+        def hear(expected):
+            message = manager.recv(1000).decode()
+            while message == "WATCHDOG=1" and expected != message:
+                message = manager.recv(1000).decode()
+            return message
+
+        with listening(socket.AF_INET, ("127.0.0.1", 0)) as other:  # nothing is said of a start that fails
+            refused(mote, 75, "Address already in use", LISTEN="127.0.0.1:%d" % other.getsockname()[1],
+                    NOTIFY_SOCKET=name)
+        program = mote.serve(NOTIFY_SOCKET=name, WATCHDOG_USEC="3000000", SHUTDOWN_DELAY="3s")
+        assert hear("READY=1") == f"READY=1\nSTATUS=listening on {program.address}"
+        assert check(program.address) == SERVING
+        for _ in range(3):
+            assert hear("WATCHDOG=1") == "WATCHDOG=1"
+        before = time.monotonic_ns() // 1000
+        program.process.send_signal(signal.SIGHUP)
+        reloading = dict(line.split("=") for line in hear("RELOADING=1").split("\n"))
+        assert reloading["RELOADING"] == "1"
+        assert before <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        assert hear("READY=1") == "READY=1"
+        program.process.terminate()
+        assert hear("STOPPING=1").startswith("STOPPING=1\n")
+        assert hear("WATCHDOG=1") == "WATCHDOG=1"  # not to be killed while calls may end
+        assert program.process.wait(20) == 0
+    # nobody there, or nonsense: nothing happens
+    for wrong in (name, "relative", "@", "/" + "x" * 200):
+        program = mote.serve(NOTIFY_SOCKET=wrong)
+        assert program.stop() == 0
+
+
+def test_watchdog_of_another_process(mote):
+    path = str(mote.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(2.5)
+        program = mote.serve(NOTIFY_SOCKET=path, WATCHDOG_USEC="3000000", WATCHDOG_PID="1")
+        assert manager.recv(1000).startswith(b"READY=1")
+        with pytest.raises(TimeoutError):
+            manager.recv(1000)
+        assert program.stop() == 0
 
 
 # --- probes ------------------------------------------------------------------------------------------------------
