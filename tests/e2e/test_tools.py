@@ -42,7 +42,7 @@ def test_ghz(go_tool, tmp_path, record_property):
     client.channel.close()
     report = json.loads(run(go_tool("ghz"), "--insecure", "--call", "user.v1.UserService.GetUser", "-d", '{"id": "me"}',
                             "-m", json.dumps({"authorization": f"Bearer {client.token}"}), "-n", GHZ_CALLS, "-c", 50,
-                            "--connections", 10, "-O", "json", program.address).stdout)
+                            "--connections", 10, "-O", "json", program.address, timeout=300).stdout)
     record_property("ghz", f"{report['count']} calls, {report['statusCodeDistribution']}, {report['rps']:.0f} a second")
     assert report["count"] == GHZ_CALLS and report["endReason"] == "normal"
     assert report["statusCodeDistribution"] == {"OK": GHZ_CALLS} and report["errorDistribution"] == {}
