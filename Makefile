@@ -10,7 +10,7 @@ help: ## lists the targets
 build: ## builds build/release/mote, installing what is missing
 	@third_party/install build
 	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
-	@cmake --build --preset release
+	@cmake --build --preset release --target mote
 	@echo "Built build/release/mote. Next: make run"
 
 run: build ## starts a server with a state folder of its own and shows that it answers

@@ -34,6 +34,7 @@ void mote_arena_dispose(struct mote_arena *arena)
     while (arena->chunks != NULL) {
         struct mote_arena_chunk *chunk = arena->chunks;
         arena->chunks = chunk->next;
+        mote_mem_wipe(chunk, chunk->used);
         mote_mem_release(arena->mem, chunk);
     }
     arena->allocated = 0;

@@ -24,7 +24,8 @@ struct mote_arena {
 };
 
 void mote_arena_init(struct mote_arena *arena, struct mote_mem *mem, size_t limit);
-/* Releases all; the arena is then as after init and may be used again. Works on a zeroed struct too. */
+/* Wipes what was in use and releases all; the arena is then as after init and may be used again. Works on a zeroed
+ * struct too. */
 void mote_arena_dispose(struct mote_arena *arena);
 /* NULL when memory or the limit runs out. */
 void *mote_arena_allocate(struct mote_arena *arena, size_t size);

@@ -42,6 +42,36 @@ static void allocations_are_aligned_and_apart(void **state)
     assert_int_equal(arena.allocated, 0);
 }
 
+static _Alignas(16) uint8_t only_block[2 * MOTE_ARENA_CHUNK];
+
+static void *allocate_only_block(void *context, size_t size)
+{
+    (void)context;
+    return size <= sizeof only_block ? only_block : NULL;
+}
+
+static void release_nothing(void *context, void *pointer)
+{
+    (void)context;
+    (void)pointer;
+}
+
+/* What a handler has kept of its messages goes with the call. */
+static void nothing_is_left_behind(void **state)
+{
+    static const uint8_t zeros[sizeof only_block];
+    (void)state;
+    struct mote_mem mem = {.allocate = allocate_only_block, .release = release_nothing};
+    struct mote_arena arena;
+    mote_arena_init(&arena, &mem, 0);
+    assert_string_equal(mote_arena_copy_text(&arena, mote_slice_text("secret")), "secret");
+    mote_arena_dispose(&arena);
+    assert_memory_equal(only_block, zeros, sizeof zeros);
+    memset(mote_arena_allocate(&arena, 2000), 's', 2000);
+    mote_arena_dispose(&arena);
+    assert_memory_equal(only_block, zeros, sizeof zeros);
+}
+
 static void one_chunk_holds_what_fits(void **state)
 {
     (void)state;
@@ -179,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allocations_are_aligned_and_apart),
+        cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(one_chunk_holds_what_fits),
         cmocka_unit_test(a_large_block_does_not_waste_the_chunk_in_use),
         cmocka_unit_test(the_limit_bounds_the_chunks),
