@@ -7,6 +7,7 @@
 #include "app/command.h"
 #include "app/exit_code.h"
 #include "app/json_out.h"
+#include "app/option_value.h"
 #include "app/table.h"
 #include "base/text.h"
 #include "store/audit_log.h"
@@ -93,7 +94,8 @@ static bool read_since(int64_t *out, const char *text)
     }
     const struct mote_clock *clock = mote_clock_system();
     uint64_t duration;
-    if (!mote_command_parse_duration(&duration, "--since", text)) {
+    if (mote_option_value_duration(&duration, mote_slice_text(text), 0) != 0) {
+        fprintf(stderr, "mote: --since: want a duration, a day or a time: 24h, 2026-07-01, 2026-07-01T12:00:00Z\n");
         return false;
     }
     *out = clock->wall_ns(clock->context) - (int64_t)duration;
@@ -207,7 +209,8 @@ static int run(const struct mote_command_call *call)
 const struct mote_command mote_command_audit_list = {
     .name = "audit list",
     .meaning = "shows who logged in and what administrators did, also while a server runs",
-    .details = "The oldest of the newest first; kept for a year, 1,000,000 rows at most. BY is a user, \"local\" for a "
+    .details = "The newest rows, in the order in which they were written; kept for a year, 1,000,000 rows at most. BY "
+               "is a user, \"local\" for a "
                "command on the server's machine, \"system\" for the server itself, or nobody.",
     .flags = flags,
     .flag_count = sizeof flags / sizeof flags[0],

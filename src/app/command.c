@@ -30,7 +30,7 @@ static void tell(struct mote_option_report *report, enum mote_option_severity se
         fprintf(stderr, "config: %s: %s\n", name, text);
         break;
     case MOTE_OPTION_MISUSE:
-        fprintf(stderr, "mote: %s: %s; mote --help lists what there is\n", name, text);
+        fprintf(stderr, "mote: %s: %s; --help behind the command lists what there is\n", name, text);
         break;
     }
 }
@@ -142,7 +142,9 @@ bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *c
     }
     mote_tls_context_unref(tls);
     if (error != 0) {
-        fprintf(stderr, "%s: %s\n", call->command->name, problem);
+        bool is_name = authority != NULL && strstr(problem, ": TLS: ") != NULL;
+        fprintf(stderr, "%s: %s%s\n", call->command->name, problem,
+                is_name ? "; the name that the certificate must have is the host of --addr, or --tls-name" : "");
     }
     return error == 0;
 }

@@ -48,9 +48,12 @@ static int list_group(size_t count, char *const *arguments)
     bool wanted = mote_command_wants_help(count, arguments);
     FILE *out = wanted ? stdout : stderr;
     if (mote_command_print_list(out, arguments[0]) > 0) {
+        if (count > 1 && !wanted) {
+            fprintf(stderr, "mote: there is no command \"%s %s\"\n", arguments[0], arguments[1]);
+        }
         return wanted ? MOTE_EXIT_OK : MOTE_EXIT_USAGE;
     }
-    fprintf(stderr, "mote: there is no command \"%s\"; mote help lists them\n", arguments[0]);
+    fprintf(stderr, "mote: there is no \"%s\"; mote help lists the commands\n", arguments[0]);
     return MOTE_EXIT_USAGE;
 }
 

@@ -197,7 +197,7 @@ const char *mote_rules_roles(uint32_t *bits, const user_v1_Role *roles, size_t c
         /* An enum of proto3 is open: any number may come. */
         size_t number = (size_t)roles[i];
         if (number == 0 || number >= sizeof known / sizeof known[0]) {
-            return "must be known roles";
+            return "must be USER, SERVICE or ADMIN";
         }
         if ((*bits & known[number]) != 0) {
             return "must not name a role twice";
