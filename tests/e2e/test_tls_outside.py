@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import socket
@@ -12,7 +13,7 @@ import time
 
 import pytest
 from certificates import Identity, openssl
-from conftest import wait_for
+from conftest import RELEASE, Mote, wait_for
 from test_tls import Files, is_served, raw_connection, raw_context, serve
 
 SUITES = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305",
@@ -200,6 +201,16 @@ def test_server_names(mote, files):
         assert done and re.search(rf"subject=CN ?= ?{subject}\b", text), (name, text)
 
 
+def get_session(program, version, session):
+    """Into this file. The ticket of 1.3 comes behind the handshake, so the client stays a moment."""
+    with subprocess.Popen(["openssl", "s_client", "-connect", program.address, "-alpn", "h2", version, "-sess_out",
+                           session], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as first:
+        time.sleep(1)
+        first.communicate(b"Q\n", timeout=20)
+    assert session.exists()
+
+
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_resumption(mote, files, tmp_path, version):
     """By a ticket; not by the id of a session; and not past a reload, which makes new ticket keys."""
@@ -212,13 +223,7 @@ def test_resumption(mote, files, tmp_path, version):
     def come_back():
         return "Reused, TLS" in s_client(program, version, "-sess_in", session)[1]
 
-    # The ticket of 1.3 comes behind the handshake, so the client stays a moment.
-    with subprocess.Popen(["openssl", "s_client", "-connect", program.address, "-alpn", "h2", version, "-sess_out",
-                           session], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL) as first:
-        time.sleep(1)
-        first.communicate(b"Q\n", timeout=20)
-    assert session.exists()
+    get_session(program, version, session)
     assert come_back()
     without = tmp_path / "without"
     s_client(program, "-tls1_2", "-no_ticket", "-sess_out", without)
@@ -229,6 +234,32 @@ def test_resumption(mote, files, tmp_path, version):
     wait_for(lambda: program.events("tls.reloaded"), what="the new certificate")
     assert not come_back()
     assert is_served(program, files)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_old_tickets(files, tmp_path, version):
+    """Twelve hours after it was given, a ticket is worth nothing. The server's clock is moved, not ours."""
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        pytest.skip("faketime is not installed")
+    mote = Mote(tmp_path, RELEASE)  # a sanitizer wants to be the first library
+    if version == "-tls1_3" and not has_tls13(mote):
+        pytest.skip("this mbedtls has no TLS 1.3")
+    clock = tmp_path / "clock"
+    clock.write_text("+0\n")
+    program = serve(mote, files.server, LD_PRELOAD=str(library), FAKETIME_TIMESTAMP_FILE=str(clock),
+                    FAKETIME_NO_CACHE="1", DONT_FAKE_MONOTONIC="1", FAKETIME_DONT_FAKE_MONOTONIC="1",
+                    NO_FAKE_STAT="1")  # or all files seem to be new
+    session = tmp_path / "session"
+    try:
+        get_session(program, version, session)
+        for hours, expected in ((0, True), (6, True), (11, True), (13, False), (40, False)):
+            clock.write_text(f"+{hours}h\n")
+            assert ("Reused, TLS" in s_client(program, version, "-sess_in", session)[1]) == expected, hours
+        get_session(program, version, session)  # by a key that is young again
+        assert "Reused, TLS" in s_client(program, version, "-sess_in", session)[1]
+    finally:
+        assert program.stop() == 0
 
 
 def test_renegotiation(mote, files):
