@@ -23,7 +23,8 @@ static void set_connections(struct mote_effective *out, const struct mote_option
     struct mote_limits *limits = &out->limits;
     uint64_t reserve = larger(MOTE_EFFECTIVE_DESCRIPTORS_MIN, out->workers * MOTE_EFFECTIVE_DESCRIPTORS_PER_WORKER);
     uint64_t by_descriptors = machine->descriptors > reserve ? machine->descriptors - reserve : 1;
-    uint64_t by_memory = larger(out->memory / 2 / MOTE_EFFECTIVE_CONNECTION_COST, 1);
+    uint64_t cost = MOTE_EFFECTIVE_CONNECTION_COST + (options->tls_cert_file != NULL ? MOTE_EFFECTIVE_TLS_COST : 0);
+    uint64_t by_memory = larger(out->memory / 2 / cost, 1);
     limits->connections_max = options->max_connections;
     out->connections_bound = "MAX_CONNECTIONS";
     if (by_descriptors < limits->connections_max) {

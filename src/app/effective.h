@@ -9,8 +9,10 @@
 #include "app/options.h"
 #include "wire/limits.h"
 
-/* Memory of an idle connection that has made a call, with what belongs to it in the kernel's buffers left out. */
+/* Memory of an idle connection that has made a large call, with what belongs to it in the kernel's buffers left out;
+ * and what TLS adds (measured: docs/performance.md). */
 #define MOTE_EFFECTIVE_CONNECTION_COST 32768u
+#define MOTE_EFFECTIVE_TLS_COST        32768u
 /* Descriptors that are not connections: at least so many, or so many for each worker. */
 #define MOTE_EFFECTIVE_DESCRIPTORS_MIN        128u
 #define MOTE_EFFECTIVE_DESCRIPTORS_PER_WORKER 16u

@@ -51,19 +51,23 @@ static void test_connections(void **state)
         size_t workers;
         uint64_t connections;
         const char *bound;
+        bool has_tls;
     } rows[] = {
-        {10000, 10128, 8192 * MIB, 1, 10000, "MAX_CONNECTIONS"},
-        {10000, 10127, 8192 * MIB, 1, 9999, "RLIMIT_NOFILE"},
-        {10000, 1024, 8192 * MIB, 1, 896, "RLIMIT_NOFILE"},
-        {10000, 1024, 8192 * MIB, 64, 1, "RLIMIT_NOFILE"}, /* each worker needs some itself */
-        {10000, 129, 8192 * MIB, 1, 1, "RLIMIT_NOFILE"},
-        {10000, 1, 8192 * MIB, 1, 1, "RLIMIT_NOFILE"},
-        {10000, 1048576, 64 * MIB, 1, 1024, "MEMORY_BUDGET"},
-        {1024, 1048576, 64 * MIB, 1, 1024, "MAX_CONNECTIONS"},
-        {1025, 1048576, 64 * MIB, 1, 1024, "MEMORY_BUDGET"},
-        {10000, 1048576, 1, 1, 1, "MEMORY_BUDGET"},
-        {3, 1048576, 8192 * MIB, 1, 3, "MAX_CONNECTIONS"},
+        {10000, 10128, 8192 * MIB, 1, 10000, "MAX_CONNECTIONS", false},
+        {10000, 10127, 8192 * MIB, 1, 9999, "RLIMIT_NOFILE", false},
+        {10000, 1024, 8192 * MIB, 1, 896, "RLIMIT_NOFILE", false},
+        {10000, 1024, 8192 * MIB, 64, 1, "RLIMIT_NOFILE", false}, /* each worker needs some itself */
+        {10000, 129, 8192 * MIB, 1, 1, "RLIMIT_NOFILE", false},
+        {10000, 1, 8192 * MIB, 1, 1, "RLIMIT_NOFILE", false},
+        {10000, 1048576, 64 * MIB, 1, 1024, "MEMORY_BUDGET", false},
+        {1024, 1048576, 64 * MIB, 1, 1024, "MAX_CONNECTIONS", false},
+        {1025, 1048576, 64 * MIB, 1, 1024, "MEMORY_BUDGET", false},
+        {10000, 1048576, 1, 1, 1, "MEMORY_BUDGET", false},
+        {3, 1048576, 8192 * MIB, 1, 3, "MAX_CONNECTIONS", false},
+        {10000, 1048576, 64 * MIB, 1, 512, "MEMORY_BUDGET", true},
+        {10000, 10127, 8192 * MIB, 1, 9999, "RLIMIT_NOFILE", true},
     };
+    static char certificate[] = "server.pem";
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct mote_options options = defaults();
@@ -72,6 +76,7 @@ static void test_connections(void **state)
             .processors = 1, .memory = rows[i].memory, .descriptors = rows[i].descriptors};
         options.max_connections = rows[i].wanted;
         options.workers = rows[i].workers;
+        options.tls_cert_file = rows[i].has_tls ? certificate : NULL;
         mote_effective_compute(&effective, &options, &machine);
         assert_int_equal(effective.limits.connections_max, rows[i].connections);
         assert_string_equal(effective.connections_bound, rows[i].bound);
