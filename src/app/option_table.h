@@ -138,15 +138,54 @@
       "Names that calls are counted under, a comma-separated list: requests (grpc_requests_total), grpc-prometheus "   \
       "(grpc_server_started_total and its like).")                                                                     \
     X(metrics_preregister, METRICS_PREREGISTER, CHOICE, "ok", "ok|all|none", 0, 0, TELEMETRY,                          \
-      "Which series of a method are there before its first call: those of OK, those of every code, or none.")
+      "Which series of a method are there before its first call: those of OK, those of every code, or none.")          \
+    X(otel_sdk_disabled, OTEL_SDK_DISABLED, BOOL, "false", NULL, 0, 0, TELEMETRY,                                      \
+      "No traces, whatever the settings below say.")                                                                   \
+    X(otel_traces_exporter, OTEL_TRACES_EXPORTER, CHOICE, "auto", "auto|otlp|none", 0, 0, TELEMETRY,                   \
+      "Where spans go; auto: to the collector, when its endpoint is set.")                                             \
+    X(otel_exporter_otlp_endpoint, OTEL_EXPORTER_OTLP_ENDPOINT, TEXT, NULL, NULL, 1, 255, TELEMETRY,                   \
+      "The collector, by OTLP over gRPC: http://host:port, or https:// for TLS. http://localhost:4317 when only the "  \
+      "exporter is set.")                                                                                              \
+    X(otel_exporter_otlp_traces_endpoint, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, TEXT, NULL, NULL, 1, 255, TELEMETRY,     \
+      "The same for traces alone; it wins.")                                                                           \
+    X(otel_exporter_otlp_insecure, OTEL_EXPORTER_OTLP_INSECURE, BOOL, "false", NULL, 0, 0, TELEMETRY,                  \
+      "Whether an endpoint without http:// or https:// is spoken to without TLS.")                                     \
+    X(otel_exporter_otlp_certificate, OTEL_EXPORTER_OTLP_CERTIFICATE, TEXT, NULL, NULL, 1, 4095, TELEMETRY,            \
+      "Who may sign the collector's certificate, in PEM form; those of the system otherwise.")                         \
+    X(otel_exporter_otlp_headers, OTEL_EXPORTER_OTLP_HEADERS, SECRET, NULL, NULL, 1, 4095, TELEMETRY,                  \
+      "Metadata of each export: name=value,name=value, with %20 and so on in values.")                                 \
+    X(otel_exporter_otlp_timeout, OTEL_EXPORTER_OTLP_TIMEOUT, MILLISECONDS, "10s", NULL, 0, MOTE_OPTION_DAY,           \
+      TELEMETRY, "The deadline of an export; 0: none.")                                                                \
+    X(otel_exporter_otlp_compression, OTEL_EXPORTER_OTLP_COMPRESSION, CHOICE, "none", "none|gzip", 0, 0, TELEMETRY,    \
+      "Whether exports are compressed.")                                                                               \
+    X(otel_service_name, OTEL_SERVICE_NAME, TEXT, NULL, NULL, 1, 255, TELEMETRY,                                       \
+      "The service's name in traces; without it that of OTEL_RESOURCE_ATTRIBUTES, or mote.")                           \
+    X(otel_resource_attributes, OTEL_RESOURCE_ATTRIBUTES, TEXT, NULL, NULL, 1, 4095, TELEMETRY,                        \
+      "What is told of this server with its spans: name=value,name=value.")                                            \
+    X(otel_traces_sampler, OTEL_TRACES_SAMPLER, TEXT, "parentbased_always_on", NULL, 1, 32, TELEMETRY,                 \
+      "Which calls have a span: always_on, always_off, traceidratio, or, for those whose callers have not decided "    \
+      "it, "                                                                                                           \
+      "parentbased_always_on, parentbased_always_off, parentbased_traceidratio.")                                      \
+    X(otel_traces_sampler_arg, OTEL_TRACES_SAMPLER_ARG, TEXT, "1", NULL, 1, 32, TELEMETRY,                             \
+      "The part of all traces that traceidratio takes, 0 to 1.")                                                       \
+    X(trace_trust_incoming, TRACE_TRUST_INCOMING, BOOL, "true", NULL, 0, 0, TELEMETRY,                                 \
+      "Whether callers' traces are continued. false, for servers that anybody can reach: each call begins a trace of " \
+      "its own, with a link to its caller's, and no caller decides what is sampled.")                                  \
+    X(otel_bsp_schedule_delay, OTEL_BSP_SCHEDULE_DELAY, MILLISECONDS, "5s", NULL, MOTE_NS_PER_MS, MOTE_OPTION_DAY,     \
+      TELEMETRY, "How long spans wait for others to be sent with.")                                                    \
+    X(otel_bsp_export_timeout, OTEL_BSP_EXPORT_TIMEOUT, MILLISECONDS, "30s", NULL, 0, MOTE_OPTION_DAY, TELEMETRY,      \
+      "How long the last ones may take at the end.")                                                                   \
+    X(otel_bsp_max_queue_size, OTEL_BSP_MAX_QUEUE_SIZE, COUNT, "2048", NULL, 1, 65536, TELEMETRY,                      \
+      "Spans that wait at most, in 256 KiB; further ones are dropped.")                                                \
+    X(otel_bsp_max_export_batch_size, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, COUNT, "512", NULL, 1, 65536, TELEMETRY,         \
+      "Spans in one export at most; not more than the queue has.")
 
 /* Known, but their part is not built yet. X(NAME, the only value it may have or NULL, group, "help") */
 #define MOTE_OPTION_UNBUILT_MAP(X)                                                                                     \
-    X(TRACE_TRUST_INCOMING, NULL, TELEMETRY, "Whether traces of callers are continued.")                               \
-    X(OTEL_SDK_DISABLED, "true", TELEMETRY, "Switches tracing off.")                                                   \
-    X(OTEL_TRACES_EXPORTER, "none", TELEMETRY, "Where traces go.")                                                     \
-    X(OTEL_EXPORTER_OTLP_ENDPOINT, NULL, TELEMETRY, "The collector.")                                                  \
-    X(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, NULL, TELEMETRY, "The collector of traces.")                                 \
+    X(OTEL_EXPORTER_OTLP_PROTOCOL, "grpc", TELEMETRY, "How spans are sent.")                                           \
+    X(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, "grpc", TELEMETRY, "How spans are sent.")                                    \
+    X(OTEL_EXPORTER_OTLP_CLIENT_KEY, NULL, TELEMETRY, "A certificate of one's own for the collector.")                 \
+    X(OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, NULL, TELEMETRY, "A certificate of one's own for the collector.")         \
     X(OTEL_CONFIG_FILE, NULL, TELEMETRY, "Configuration in a file.")
 
 #endif

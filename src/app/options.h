@@ -18,14 +18,15 @@
 #include "base/error.h"
 
 /* What a kind of option is in C. */
-#define MOTE_OPTION_C_TEXT     char *
-#define MOTE_OPTION_C_SECRET   char *
-#define MOTE_OPTION_C_COUNT    uint64_t /* 0 for the word, where the row has one ("auto") */
-#define MOTE_OPTION_C_SIZE     uint64_t /* bytes; 0 as above */
-#define MOTE_OPTION_C_DURATION uint64_t /* nanoseconds */
-#define MOTE_OPTION_C_MINUTES  uint64_t /* nanoseconds; a bare number means minutes */
-#define MOTE_OPTION_C_BOOL     bool
-#define MOTE_OPTION_C_CHOICE   unsigned /* index of the word */
+#define MOTE_OPTION_C_TEXT         char *
+#define MOTE_OPTION_C_SECRET       char *
+#define MOTE_OPTION_C_COUNT        uint64_t /* 0 for the word, where the row has one ("auto") */
+#define MOTE_OPTION_C_SIZE         uint64_t /* bytes; 0 as above */
+#define MOTE_OPTION_C_DURATION     uint64_t /* nanoseconds */
+#define MOTE_OPTION_C_MINUTES      uint64_t /* nanoseconds; a bare number means minutes */
+#define MOTE_OPTION_C_MILLISECONDS uint64_t /* nanoseconds; a bare number means milliseconds */
+#define MOTE_OPTION_C_BOOL         bool
+#define MOTE_OPTION_C_CHOICE       unsigned /* index of the word */
 
 enum mote_option_kind {
     MOTE_OPTION_TEXT,
@@ -34,6 +35,7 @@ enum mote_option_kind {
     MOTE_OPTION_SIZE,
     MOTE_OPTION_DURATION,
     MOTE_OPTION_MINUTES,
+    MOTE_OPTION_MILLISECONDS,
     MOTE_OPTION_BOOL,
     MOTE_OPTION_CHOICE,
     MOTE_OPTION_UNBUILT, /* known, but its part is not built: `words` is the one value it may have, or NULL */
@@ -69,6 +71,15 @@ enum mote_reflection {
 enum mote_tls_client_auth_choice {
     MOTE_TLS_CLIENT_AUTH_CHOICE_REQUIRED,
     MOTE_TLS_CLIENT_AUTH_CHOICE_OPTIONAL,
+};
+enum mote_traces_exporter {
+    MOTE_TRACES_AUTO,
+    MOTE_TRACES_OTLP,
+    MOTE_TRACES_NONE,
+};
+enum mote_otlp_compression {
+    MOTE_OTLP_PLAIN,
+    MOTE_OTLP_GZIP,
 };
 enum mote_log_access {
     MOTE_LOG_ACCESS_OFF,

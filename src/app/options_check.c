@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/options.h"
+#include "app/trace_settings.h"
 #include "base/network.h"
 #include "base/text.h"
 #include "net/listen_address.h"
@@ -14,7 +15,10 @@
 #include "net/tls_files.h"
 #include "security/keyring.h"
 #include "security/password.h"
+#include "security/secret.h"
 #include "telemetry/metrics.h"
+#include "telemetry/sampler.h"
+#include "wire/fields.h"
 
 #define ADVICE "a random one: head -c 48 /dev/urandom | base64 -w 0"
 
@@ -192,6 +196,58 @@ static void check_store(const struct mote_options *options, struct mote_option_r
                                                : "want sqlite:PATH or memory:");
 }
 
+/* --- traces ------------------------------------------------------------------------------------------------------ */
+
+static void check_endpoint(const char *text, enum mote_option_index index, struct mote_option_report *report)
+{
+    struct mote_trace_endpoint endpoint;
+    const char *problem;
+    if (text != NULL && mote_trace_endpoint_parse(&endpoint, text, &problem) != 0) {
+        tell(report, index, problem);
+    }
+}
+
+/* Of the headers, which may be secret, nothing is repeated. */
+static void check_pairs(const char *list, enum mote_option_index index, bool are_headers,
+                        struct mote_option_report *report)
+{
+    struct mote_trace_pairs pairs;
+    const char *problem;
+    if (mote_trace_pairs_parse(&pairs, list, &problem) != 0) {
+        tell(report, index, problem);
+    }
+    for (size_t i = 0; are_headers && i < pairs.count; i++) {
+        if (!mote_fields_is_metadata_name(pairs.pairs[i].name) || mote_fields_is_binary(pairs.pairs[i].name) ||
+            !mote_fields_is_metadata_value(pairs.pairs[i].value)) {
+            tell(report, index, "want names in lower case, no grpc- and -bin ones, and values of printable ASCII");
+        }
+    }
+    mote_secret_wipe(&pairs, sizeof pairs);
+}
+
+static void check_traces(const struct mote_options *options, struct mote_option_report *report)
+{
+    struct mote_sampler sampler;
+    double ratio;
+    check_endpoint(options->otel_exporter_otlp_endpoint, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_ENDPOINT, report);
+    check_endpoint(options->otel_exporter_otlp_traces_endpoint, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+                   report);
+    check_pairs(options->otel_exporter_otlp_headers, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_HEADERS, true, report);
+    check_pairs(options->otel_resource_attributes, MOTE_OPTION_INDEX_OTEL_RESOURCE_ATTRIBUTES, false, report);
+    check_name(options->otel_service_name, MOTE_OPTION_INDEX_OTEL_SERVICE_NAME, report);
+    if (options->otel_traces_sampler_arg != NULL &&
+        mote_trace_ratio_parse(&ratio, options->otel_traces_sampler_arg) != 0) {
+        tell(report, MOTE_OPTION_INDEX_OTEL_TRACES_SAMPLER_ARG, "want a number from 0 to 1");
+    }
+    if (options->otel_traces_sampler != NULL && !mote_sampler_find(&sampler, options->otel_traces_sampler, 0)) {
+        tell(report, MOTE_OPTION_INDEX_OTEL_TRACES_SAMPLER,
+             "want always_on, always_off or traceidratio, alone or with parentbased_ before it");
+    }
+    if (options->otel_bsp_max_export_batch_size > options->otel_bsp_max_queue_size) {
+        tell(report, MOTE_OPTION_INDEX_OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "more than OTEL_BSP_MAX_QUEUE_SIZE");
+    }
+}
+
 static void check_limits(const struct mote_options *options, struct mote_option_report *report)
 {
     if (options->memory_budget > 0 && options->max_recv_message_size > options->memory_budget / 4) {
@@ -264,6 +320,7 @@ void mote_options_check(const struct mote_options *options, uint32_t groups, str
     }
     if (has_group(groups, MOTE_OPTION_GROUP_LIMITS)) {
         check_limits(options, report);
+        check_traces(options, report);
     }
     if (has_group(groups, MOTE_OPTION_GROUP_TELEMETRY)) {
         check_telemetry(options, report);

@@ -222,7 +222,9 @@ static void tell_range(struct loader *loader, const struct mote_option *option)
     } else {
         mote_option_value_format_duration(low, option->minimum);
         mote_option_value_format_duration(high, option->maximum);
-        kind = option->kind == MOTE_OPTION_MINUTES ? "minutes or a duration" : "a duration";
+        kind = option->kind == MOTE_OPTION_MINUTES        ? "minutes or a duration"
+               : option->kind == MOTE_OPTION_MILLISECONDS ? "milliseconds or a duration"
+                                                          : "a duration";
         example = ", such as 90s";
     }
     mote_option_report_tell(loader->report, MOTE_OPTION_PROBLEM, option->name, "want %s from %s to %s%s%s%s", kind, low,
@@ -242,7 +244,10 @@ static int parse_number(const struct mote_option *option, struct mote_slice text
     } else if (option->kind == MOTE_OPTION_SIZE) {
         error = mote_option_value_size(number, text);
     } else {
-        error = mote_option_value_duration(number, text, option->kind == MOTE_OPTION_MINUTES ? MOTE_OPTION_MINUTE : 0);
+        const uint64_t bare = option->kind == MOTE_OPTION_MINUTES        ? MOTE_OPTION_MINUTE
+                              : option->kind == MOTE_OPTION_MILLISECONDS ? MOTE_NS_PER_MS
+                                                                         : 0;
+        error = mote_option_value_duration(number, text, bare);
     }
     return error == 0 && (*number < option->minimum || *number > option->maximum) ? MOTE_ELIMIT : error;
 }
@@ -311,6 +316,7 @@ static int set_value(struct loader *loader, const struct mote_option *option, co
     case MOTE_OPTION_SIZE:
     case MOTE_OPTION_DURATION:
     case MOTE_OPTION_MINUTES:
+    case MOTE_OPTION_MILLISECONDS:
         return set_number(loader, option, text);
     case MOTE_OPTION_BOOL:
         set_bool(loader, option, text);

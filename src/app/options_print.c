@@ -35,6 +35,8 @@ static const char *value_name(const struct mote_option *option)
         return "DURATION";
     case MOTE_OPTION_MINUTES:
         return "MINUTES";
+    case MOTE_OPTION_MILLISECONDS:
+        return "MILLISECONDS";
     case MOTE_OPTION_BOOL:
         return "BOOL";
     case MOTE_OPTION_CHOICE:
@@ -75,7 +77,7 @@ static void print_option_help(FILE *out, const struct mote_option *option)
     char flag[MOTE_OPTION_FLAG_MAX];
     mote_options_flag(flag, option);
     if (option->kind == MOTE_OPTION_SECRET) {
-        fprintf(out, "  %s-file FILE   (or %s, %s_FILE)\n", flag, option->name, option->name);
+        fprintf(out, "  %s-file FILE   (or %s[_FILE])\n", flag, option->name);
     } else if (option->kind == MOTE_OPTION_BOOL) {
         fprintf(out, "  %s[=BOOL]   (or %s)\n", flag, option->name);
     } else {
@@ -200,7 +202,7 @@ static void print_reference_row(FILE *out, const struct mote_option *option)
             [MOTE_OPTION_TEXT] = "text",         [MOTE_OPTION_SECRET] = "secret",
             [MOTE_OPTION_COUNT] = "number",      [MOTE_OPTION_SIZE] = "size",
             [MOTE_OPTION_DURATION] = "duration", [MOTE_OPTION_MINUTES] = "minutes or duration",
-            [MOTE_OPTION_BOOL] = "boolean",
+            [MOTE_OPTION_BOOL] = "boolean",      [MOTE_OPTION_MILLISECONDS] = "milliseconds or duration",
         };
         fprintf(out, "%s%s%s%s", kinds[option->kind], option->words != NULL ? " or `" : "",
                 option->words != NULL ? option->words : "", option->words != NULL ? "`" : "");

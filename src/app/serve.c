@@ -24,6 +24,7 @@
 #include "app/keys.h"
 #include "app/notify.h"
 #include "app/observe.h"
+#include "app/trace_export.h"
 #include "auth/v1/auth.mote.h"
 #include "net/runtime.h"
 #include "net/tls_files.h"
@@ -54,7 +55,8 @@ struct process {
     struct mote_health *health;
     struct mote_server *server;
     struct mote_tls_files tls_files;
-    struct mote_tls_context *tls; /* NULL: in the clear */
+    struct mote_tls_context *tls;     /* NULL: in the clear */
+    struct mote_trace_export *traces; /* NULL: none */
     struct mote_runtime *runtime;
     pthread_t main_thread;
     sigset_t signals;
@@ -67,6 +69,12 @@ static int fail(struct process *process, const char *event, const char *problem,
 {
     mote_log(process->log, MOTE_LOG_ERROR, "app", event, "cannot start", mote_log_text("err", problem));
     return (int)code;
+}
+
+static uint64_t now(void)
+{
+    const struct mote_clock *clock = mote_clock_system();
+    return clock->monotonic_ns(clock->context);
 }
 
 /* --- parts, in the order of starting -------------------------------------------------------------------------------
@@ -170,6 +178,11 @@ static void tell_of_certificates(struct process *process, const char *event, con
              mote_log_int("expires_in_seconds", left));
 }
 
+static enum mote_exit_code code_of_files(int error)
+{
+    return error == MOTE_ENOTFOUND ? MOTE_EXIT_NO_INPUT : error == MOTE_ENOMEM ? MOTE_EXIT_OS : MOTE_EXIT_CONFIG;
+}
+
 static int open_tls(struct process *process)
 {
     char problem[MOTE_TLS_FILES_PROBLEM_MAX];
@@ -182,10 +195,7 @@ static int open_tls(struct process *process)
     };
     int error = mote_tls_files_load(&process->tls_files, &process->tls, problem);
     if (error != 0) {
-        return fail(process, "tls.start_failed", problem,
-                    error == MOTE_ENOTFOUND ? MOTE_EXIT_NO_INPUT
-                    : error == MOTE_ENOMEM  ? MOTE_EXIT_OS
-                                            : MOTE_EXIT_CONFIG);
+        return fail(process, "tls.start_failed", problem, code_of_files(error));
     }
     if (process->tls != NULL) {
         tell_of_certificates(process, "tls.loaded", "certificates loaded");
@@ -254,6 +264,28 @@ static void fill_services(struct process *process)
     process->access_log.user_id = options->log_user_id;
 }
 
+static int open_traces(struct process *process)
+{
+    char problem[MOTE_TRACE_PROBLEM_MAX];
+    if (!mote_trace_export_is_wanted(&process->options)) {
+        return 0;
+    }
+    const int error = mote_trace_export_start(&process->traces, &process->options, mote_command_version_number(),
+                                              process->log, problem);
+    return error == 0 ? 0 : fail(process, "trace.start_failed", problem, code_of_files(error));
+}
+
+/* The last spans may take what is left of the grace period. */
+static void close_traces(struct process *process)
+{
+    const uint64_t grace = process->options.shutdown_grace_period;
+    const uint64_t passed = now() - process->end_began_ns;
+    const uint64_t left = process->end_began_ns != 0 && passed < grace ? grace - passed : 0;
+    const uint64_t most = process->options.otel_bsp_export_timeout;
+    mote_trace_export_stop(process->traces, left < most ? left : most);
+    process->traces = NULL;
+}
+
 static int register_all(struct process *process)
 {
     int error = mote_services_register(&process->services, process->server);
@@ -278,6 +310,9 @@ static int open_server(struct process *process)
     options.access = mote_services_access(&process->services, &options.access_count);
     options.stages[MOTE_STAGE_AUTHENTICATION] = mote_services_authentication(&process->services);
     options.stages[MOTE_STAGE_LOG] = mote_access_log_stage(&process->access_log);
+    if (process->traces != NULL) {
+        options.stages[MOTE_STAGE_TRACE] = mote_trace_export_stage(process->traces);
+    }
     struct mote_slice item;
     const char *problem;
     int error = mote_networks_parse(&process->services.trusted_proxies,
@@ -423,12 +458,6 @@ static int start_runtime(struct process *process)
 /* --- running -------------------------------------------------------------------------------------------------------
  */
 
-static uint64_t now(void)
-{
-    const struct mote_clock *clock = mote_clock_system();
-    return clock->monotonic_ns(clock->context);
-}
-
 /* The next signal; 0 when none came in time. */
 static int wait_for_signal(struct process *process, uint64_t patience_ns)
 {
@@ -547,6 +576,7 @@ static int shut_down(struct process *process, int number)
     }
     int error = mote_runtime_join(process->runtime);
     process->runtime = NULL;
+    close_traces(process);
     mote_log(process->log, error == 0 ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", "server.stopped",
              error == 0 ? "stopped; every call was finished"
                         : "stopped; the grace period ran out and calls were cut off",
@@ -567,6 +597,9 @@ static int serve(struct process *process)
         code = open_security(process);
     }
     if (code == 0) {
+        code = open_traces(process);
+    }
+    if (code == 0) {
         code = open_server(process);
     }
     if (code == 0) {
@@ -581,6 +614,7 @@ static int serve(struct process *process)
 static void dispose(struct process *process)
 {
     mote_observe_close(&process->observe);
+    close_traces(process);
     mote_tls_context_unref(process->tls);
     mote_server_free(process->server);
     mote_health_free(process->health);

@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/text.h"
-#include "codec/protobuf.h"
 
 #define FLAGS_HAVE_REMOTE 0x100u
 #define FLAGS_REMOTE      0x200u
@@ -14,43 +13,31 @@
 #define FIXED64_SIZE      9u
 
 static const char *const attribute_names[MOTE_SPAN_ATTRIBUTE_COUNT] = {
-#define X(constant, name, text) [MOTE_SPAN_##constant] = name,
+#define X(constant, name) [MOTE_SPAN_##constant] = name,
     MOTE_SPAN_ATTRIBUTE_MAP(X)
 #undef X
 };
 
-const char *mote_span_attribute_name(enum mote_span_attribute_id id)
+static struct mote_slice name_of(enum mote_span_attribute_id id)
 {
-    return attribute_names[id];
+    return mote_slice_text(attribute_names[id]);
 }
 
 void mote_span_add_text(struct mote_span *span, enum mote_span_attribute_id id, struct mote_slice text)
 {
     mote_assert(span->attribute_count < MOTE_SPAN_ATTRIBUTE_MAX && mote_slice_is_present(text));
     if (mote_utf8_is_valid(text)) {
-        span->attributes[span->attribute_count++] = (struct mote_span_attribute){.id = id, .text = text};
+        span->attributes[span->attribute_count++] = (struct mote_attribute){.name = name_of(id), .text = text};
     }
 }
 
 void mote_span_add_number(struct mote_span *span, enum mote_span_attribute_id id, uint64_t number)
 {
     mote_assert(span->attribute_count < MOTE_SPAN_ATTRIBUTE_MAX);
-    span->attributes[span->attribute_count++] = (struct mote_span_attribute){.id = id, .number = number};
+    span->attributes[span->attribute_count++] = (struct mote_attribute){.name = name_of(id), .number = number};
 }
 
 /* --- sizes ------------------------------------------------------------------------------------------------------- */
-
-static size_t value_size(const struct mote_span_attribute *attribute)
-{
-    return mote_slice_is_present(attribute->text) ? mote_protobuf_field_size(attribute->text.length)
-                                                  : 1 + mote_protobuf_varint_size(attribute->number);
-}
-
-static size_t attribute_size(const struct mote_span_attribute *attribute)
-{
-    return mote_protobuf_field_size(strlen(attribute_names[attribute->id])) +
-           mote_protobuf_field_size(value_size(attribute));
-}
 
 static size_t link_size(void)
 {
@@ -64,25 +51,13 @@ static size_t span_size(const struct mote_span *span)
                   (span->has_parent ? mote_protobuf_field_size(MOTE_SPAN_ID_LENGTH) : 0) +
                   mote_protobuf_field_size(span->name.length) + 2 + 2 * FIXED64_SIZE + FLAGS_SIZE;
     for (size_t i = 0; i < span->attribute_count; i++) {
-        size += mote_protobuf_field_size(attribute_size(&span->attributes[i]));
+        size += mote_attribute_size(&span->attributes[i]);
     }
     size += span->link != NULL ? mote_protobuf_field_size(link_size()) : 0;
     return size + (span->is_error ? mote_protobuf_field_size(STATUS_SIZE) : 0);
 }
 
 /* --- bytes ------------------------------------------------------------------------------------------------------- */
-
-static void put_attribute(struct mote_protobuf *writer, const struct mote_span_attribute *attribute)
-{
-    mote_protobuf_put_length(writer, 9, attribute_size(attribute));
-    mote_protobuf_put_bytes(writer, 1, mote_slice_text(attribute_names[attribute->id]));
-    mote_protobuf_put_length(writer, 2, value_size(attribute));
-    if (mote_slice_is_present(attribute->text)) {
-        mote_protobuf_put_bytes(writer, 1, attribute->text);
-    } else {
-        mote_protobuf_put_number(writer, 3, attribute->number);
-    }
-}
 
 /* Span.flags is field 16: its tag is 0x85 0x01. */
 static void put_flags(struct mote_protobuf *writer, uint32_t flags)
@@ -117,7 +92,7 @@ size_t mote_span_encode(const struct mote_span *span, uint8_t *out, size_t capac
     mote_protobuf_put_fixed64(&writer, 7, span->start_ns);
     mote_protobuf_put_fixed64(&writer, 8, span->end_ns);
     for (size_t i = 0; i < span->attribute_count; i++) {
-        put_attribute(&writer, &span->attributes[i]);
+        mote_attribute_put(&writer, 9, &span->attributes[i]);
     }
     if (span->link != NULL) {
         mote_protobuf_put_length(&writer, 13, link_size());

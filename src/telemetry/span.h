@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A span as OTLP has it (opentelemetry.proto.trace.v1.Span), encoded once when it ends. Attribute names are those of
- * OpenTelemetry's semantic conventions for RPC; they are in one table, from which docs/reference/traces.md is made.
+ * OpenTelemetry's semantic conventions for RPC; they are in one table.
  */
 #ifndef MOTE_TELEMETRY_SPAN_H
 #define MOTE_TELEMETRY_SPAN_H
@@ -11,36 +11,30 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "telemetry/attribute.h"
 #include "telemetry/trace_context.h"
 
 #define MOTE_SPAN_SCHEMA_URL    "https://opentelemetry.io/schemas/1.44.0"
 #define MOTE_SPAN_ENCODED_MAX   4096u /* bytes of a span; a larger one is not kept */
 #define MOTE_SPAN_ATTRIBUTE_MAX 16u
 
-/* X(constant, "name", "what it says") */
+/* X(constant, "name"); docs/traces.md tells what they say. */
 #define MOTE_SPAN_ATTRIBUTE_MAP(X)                                                                                     \
-    X(RPC_SYSTEM, "rpc.system.name", "`grpc`")                                                                         \
-    X(RPC_METHOD, "rpc.method", "`user.v1.UserService/GetUser`; `_OTHER` for a method that does not exist")            \
-    X(RPC_METHOD_ORIGINAL, "rpc.method_original", "what a caller asked for that does not exist, 128 bytes of it")      \
-    X(RPC_STATUS, "rpc.response.status_code", "the gRPC status: `OK`, `NOT_FOUND`")                                    \
-    X(ERROR_TYPE, "error.type", "the same, where the span's status is an error")                                       \
-    X(SERVER_ADDRESS, "server.address", "the host that the caller asked for, from `:authority`")                       \
-    X(SERVER_PORT, "server.port", "its port")                                                                          \
-    X(PEER_ADDRESS, "network.peer.address", "where the connection comes from; the path of a unix socket")              \
-    X(PEER_PORT, "network.peer.port", "its port")
+    X(RPC_SYSTEM, "rpc.system.name")                                                                                   \
+    X(RPC_METHOD, "rpc.method")                                                                                        \
+    X(RPC_METHOD_ORIGINAL, "rpc.method_original")                                                                      \
+    X(RPC_STATUS, "rpc.response.status_code")                                                                          \
+    X(ERROR_TYPE, "error.type")                                                                                        \
+    X(SERVER_ADDRESS, "server.address")                                                                                \
+    X(SERVER_PORT, "server.port")                                                                                      \
+    X(PEER_ADDRESS, "network.peer.address")                                                                            \
+    X(PEER_PORT, "network.peer.port")
 
 enum mote_span_attribute_id {
-#define X(constant, name, text) MOTE_SPAN_##constant,
+#define X(constant, name) MOTE_SPAN_##constant,
     MOTE_SPAN_ATTRIBUTE_MAP(X)
 #undef X
         MOTE_SPAN_ATTRIBUTE_COUNT,
-};
-
-/* A text, or a number where the text is absent. */
-struct mote_span_attribute {
-    enum mote_span_attribute_id id;
-    struct mote_slice text;
-    uint64_t number;
 };
 
 enum mote_span_kind {
@@ -59,11 +53,10 @@ struct mote_span {
     enum mote_span_kind kind;
     uint64_t start_ns, end_ns; /* since 1970 */
     bool is_error;
-    struct mote_span_attribute attributes[MOTE_SPAN_ATTRIBUTE_MAX];
+    struct mote_attribute attributes[MOTE_SPAN_ATTRIBUTE_MAX];
     size_t attribute_count;
 };
 
-const char *mote_span_attribute_name(enum mote_span_attribute_id id);
 /* Adds one; there is room for each once. */
 void mote_span_add_text(struct mote_span *span, enum mote_span_attribute_id id, struct mote_slice text);
 void mote_span_add_number(struct mote_span *span, enum mote_span_attribute_id id, uint64_t number);

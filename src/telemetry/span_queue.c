@@ -10,19 +10,20 @@
 struct mote_span_queue {
     struct mote_mem *mem;
     pthread_mutex_t lock;
-    size_t size, spans_max;
+    struct mote_span_queue_options options;
     size_t first, used; /* bytes */
     struct mote_span_queue_counts counts;
     uint8_t ring[];
 };
 
-int mote_span_queue_new(struct mote_span_queue **out, struct mote_mem *mem, size_t bytes, size_t spans)
+int mote_span_queue_new(struct mote_span_queue **out, struct mote_mem *mem,
+                        const struct mote_span_queue_options *options)
 {
-    struct mote_span_queue *queue = mote_mem_allocate(mem, sizeof *queue + bytes);
+    struct mote_span_queue *queue = mote_mem_allocate(mem, sizeof *queue + options->bytes_max);
     if (queue == NULL) {
         return MOTE_ENOMEM;
     }
-    *queue = (struct mote_span_queue){.mem = mem, .size = bytes, .spans_max = spans};
+    *queue = (struct mote_span_queue){.mem = mem, .options = *options};
     const int error = pthread_mutex_init(&queue->lock, NULL);
     mote_assert(error == 0);
     *out = queue;
@@ -39,8 +40,8 @@ void mote_span_queue_free(struct mote_span_queue *queue)
 
 static void write_ring(struct mote_span_queue *queue, const void *bytes, size_t length)
 {
-    const size_t at = (queue->first + queue->used) % queue->size;
-    const size_t before_end = queue->size - at < length ? queue->size - at : length;
+    const size_t at = (queue->first + queue->used) % queue->options.bytes_max;
+    const size_t before_end = queue->options.bytes_max - at < length ? queue->options.bytes_max - at : length;
     memcpy(queue->ring + at, bytes, before_end);
     memcpy(queue->ring, (const uint8_t *)bytes + before_end, length - before_end);
     queue->used += length;
@@ -48,10 +49,11 @@ static void write_ring(struct mote_span_queue *queue, const void *bytes, size_t 
 
 static void read_ring(struct mote_span_queue *queue, void *bytes, size_t length)
 {
-    const size_t before_end = queue->size - queue->first < length ? queue->size - queue->first : length;
+    const size_t before_end =
+        queue->options.bytes_max - queue->first < length ? queue->options.bytes_max - queue->first : length;
     memcpy(bytes, queue->ring + queue->first, before_end);
     memcpy((uint8_t *)bytes + before_end, queue->ring, length - before_end);
-    queue->first = (queue->first + length) % queue->size;
+    queue->first = (queue->first + length) % queue->options.bytes_max;
     queue->used -= length;
 }
 
@@ -59,8 +61,8 @@ bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span)
 {
     const uint32_t length = (uint32_t)span.length;
     pthread_mutex_lock(&queue->lock);
-    const bool fits =
-        queue->counts.waiting < queue->spans_max && queue->size - queue->used >= sizeof length + span.length;
+    const bool fits = queue->counts.waiting < queue->options.spans_max &&
+                      queue->options.bytes_max - queue->used >= sizeof length + span.length;
     if (fits) {
         write_ring(queue, &length, sizeof length);
         write_ring(queue, span.data, span.length);
@@ -69,7 +71,11 @@ bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span)
     } else {
         queue->counts.dropped++;
     }
+    const bool is_batch = fits && queue->options.on_batch != NULL && queue->counts.waiting % queue->options.batch == 0;
     pthread_mutex_unlock(&queue->lock);
+    if (is_batch) {
+        queue->options.on_batch(queue->options.context);
+    }
     return fits;
 }
 

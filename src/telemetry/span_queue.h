@@ -22,8 +22,16 @@ struct mote_span_queue_counts {
     size_t waiting;
 };
 
-/* At most `bytes` of spans, and at most `spans` of them. */
-MOTE_MUST_CHECK int mote_span_queue_new(struct mote_span_queue **out, struct mote_mem *mem, size_t bytes, size_t spans);
+struct mote_span_queue_options {
+    size_t bytes_max, spans_max;
+    /* Called, on the thread that puts a span, each time that so many have come together; may be NULL. */
+    void (*on_batch)(void *context);
+    void *context;
+    size_t batch;
+};
+
+MOTE_MUST_CHECK int mote_span_queue_new(struct mote_span_queue **out, struct mote_mem *mem,
+                                        const struct mote_span_queue_options *options);
 void mote_span_queue_free(struct mote_span_queue *queue);
 /* Copies the span. False: it was dropped. */
 bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span);

@@ -388,21 +388,20 @@ static void test_all_problems_at_once(void **state)
     set(load, "LOG_LEVEL=loud");
     set(load, "JWT_SECRET=short");
     set(load, "MAX_CONNECTIONS=-1");
-    set(load, "OTEL_EXPORTER_OTLP_ENDPOINT=http://x");
+    set(load, "OTEL_CONFIG_FILE=/etc/otel.yaml");
     set(load, "MEMORY_BUDGET=16MiB");
     set(load, "MAX_RECV_MESSAGE_SIZE=4194305");
     run(load);
     assert_int_equal(load->result, MOTE_EINVAL);
     assert_int_equal(load->report.problems, 6);
-    assert_string_equal(load->text,
-                        "P WORKERS: want a number from 1 to 64, or auto\n"
-                        "P MAX_CONNECTIONS: want a number from 1 to 1000000\n"
-                        "P LOG_LEVEL: want one of debug|info|warn|error\n"
-                        "P OTEL_EXPORTER_OTLP_ENDPOINT: this part of mote is not built yet; leave it unset\n"
-                        "P JWT_SECRET: too short (5 bytes, need at least 32); a random one: head -c 48 "
-                        "/dev/urandom | base64 -w 0\n"
-                        "P MAX_RECV_MESSAGE_SIZE: more than a quarter of MEMORY_BUDGET, which is what all "
-                        "buffered requests share\n");
+    assert_string_equal(load->text, "P WORKERS: want a number from 1 to 64, or auto\n"
+                                    "P MAX_CONNECTIONS: want a number from 1 to 1000000\n"
+                                    "P LOG_LEVEL: want one of debug|info|warn|error\n"
+                                    "P OTEL_CONFIG_FILE: this part of mote is not built yet; leave it unset\n"
+                                    "P JWT_SECRET: too short (5 bytes, need at least 32); a random one: head -c 48 "
+                                    "/dev/urandom | base64 -w 0\n"
+                                    "P MAX_RECV_MESSAGE_SIZE: more than a quarter of MEMORY_BUDGET, which is what all "
+                                    "buffered requests share\n");
     free_load(load);
 }
 

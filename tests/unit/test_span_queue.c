@@ -12,6 +12,21 @@
 #include "support/failing_mem.h"
 #include "telemetry/span_queue.h"
 
+static size_t batches;
+
+static void count_batch(void *context)
+{
+    (*(size_t *)context)++;
+}
+
+static int make(struct mote_span_queue **out, struct mote_mem *mem, size_t bytes, size_t spans)
+{
+    const struct mote_span_queue_options options = {
+        .bytes_max = bytes, .spans_max = spans, .on_batch = count_batch, .context = &batches, .batch = 2};
+    batches = 0;
+    return mote_span_queue_new(out, mem, &options);
+}
+
 static bool put(struct mote_span_queue *queue, const char *text)
 {
     return mote_span_queue_put(queue, mote_slice_text(text));
@@ -30,9 +45,10 @@ static void test_bounds(void **state)
 {
     struct mote_span_queue *queue;
     (void)state;
-    assert_int_equal(mote_span_queue_new(&queue, mote_mem_system(), 24, 3), 0);
+    assert_int_equal(make(&queue, mote_mem_system(), 24, 3), 0);
     assert_takes(queue, 10, 0, "");
     assert_true(put(queue, "abcd") && put(queue, "efgh") && put(queue, "ijkl"));
+    assert_int_equal(batches, 1);
     assert_false(put(queue, ""));
     assert_takes(queue, 1, 1, "abcd");
     assert_false(put(queue, "mnopq"));
@@ -54,7 +70,7 @@ static void test_around(void **state)
 {
     struct mote_span_queue *queue;
     (void)state;
-    assert_int_equal(mote_span_queue_new(&queue, mote_mem_system(), 37, 8), 0);
+    assert_int_equal(make(&queue, mote_mem_system(), 37, 8), 0);
     for (int i = 0; i < 200; i++) {
         assert_true(put(queue, "abcde") && put(queue, "fghijklmn"));
         assert_takes(queue, 2, 2, "abcdefghijklmn");
@@ -70,8 +86,8 @@ static void test_without_memory(void **state)
     (void)state;
     mote_failing_mem_init(&failing);
     failing.fail_at = 1;
-    assert_int_equal(mote_span_queue_new(&queue, &failing.mem, 64, 8), MOTE_ENOMEM);
-    assert_int_equal(mote_span_queue_new(&queue, mote_mem_system(), 64, 8), 0);
+    assert_int_equal(make(&queue, &failing.mem, 64, 8), MOTE_ENOMEM);
+    assert_int_equal(make(&queue, mote_mem_system(), 64, 8), 0);
     assert_true(put(queue, "abc"));
     mote_buffer_init(&out, mote_mem_system(), 2);
     assert_int_equal(mote_span_queue_take(queue, 8, &out), 0);

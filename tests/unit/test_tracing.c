@@ -56,7 +56,8 @@ static void start(struct fixture *fixture, const char *sampler, bool trusts_call
     fixture->tracing =
         (struct mote_tracing){.clock = &fixture->clock, .random = &fixture->random, .trusts_callers = trusts_callers};
     assert_true(mote_sampler_find(&fixture->tracing.sampler, sampler, 0.5));
-    assert_int_equal(mote_span_queue_new(&fixture->tracing.queue, mote_mem_system(), 4096, 16), 0);
+    const struct mote_span_queue_options bounds = {.bytes_max = 4096, .spans_max = 16};
+    assert_int_equal(mote_span_queue_new(&fixture->tracing.queue, mote_mem_system(), &bounds), 0);
     mote_buffer_init(&fixture->spans, mote_mem_system(), 0);
     struct mote_server_options options = {.clock = &fixture->clock};
     options.stages[MOTE_STAGE_TRACE] = mote_tracing_stage(&fixture->tracing);
