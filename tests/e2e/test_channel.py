@@ -105,6 +105,7 @@ def make_server():
         server.kill()
 
 
+@pytest.mark.thread
 def test_server_restarts(make_client, make_server):
     """What runs is lost with its server; the next call goes to the new one, on a new connection."""
     server = make_server()
@@ -194,12 +195,14 @@ def test_dead_address(make_client):
         assert client.ask("state") == "CONNECTING"
 
 
+@pytest.mark.thread
 def test_unknown_host(make_client):
     client = make_client("no-such-host.invalid:443")
     assert client.ask("add a") == "UNAVAILABLE cannot connect to no-such-host.invalid:443: the host is not known"
     client.tell("add b wait")
 
 
+@pytest.mark.thread
 def test_other_address_of_a_name(make_client, make_server):
     """"localhost" has two addresses mostly, and the server is on one of them."""
     server = make_server()
