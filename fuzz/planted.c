@@ -121,3 +121,20 @@ int __wrap_mote_http1_read(struct mote_http1_request *request, struct mote_slice
     return error == MOTE_EAGAIN && nearly ? 0 : error;
 }
 #endif
+
+#ifdef PLANTED_client
+#include "wire/status.h"
+
+int __real_mote_status_parse(enum mote_status *out, struct mote_slice text);
+int __wrap_mote_status_parse(enum mote_status *out, struct mote_slice text);
+
+/* Seventeen is let through. */
+int __wrap_mote_status_parse(enum mote_status *out, struct mote_slice text)
+{
+    const int error = __real_mote_status_parse(out, text);
+    if (text.length == 2 && text.data[0] == '1' && text.data[1] == '7') {
+        *out = (enum mote_status)17;
+    }
+    return error;
+}
+#endif

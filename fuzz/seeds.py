@@ -6,6 +6,7 @@ A target is a generator function marked with @target that yields (name, bytes). 
 being kept as files, so that a change of a target's input format is one change. The standard library is all it needs.
 """
 import base64
+import gzip
 import hashlib
 import hmac
 import pathlib
@@ -401,6 +402,68 @@ def request():
     for index, method in enumerate(table):
         for name, body in schema.bodies(schema.requests[method]):
             yield f"{method}_{name}", bytes([index]) + body
+
+
+@target
+def client():
+    """Reads as fuzz_client.c wants them: a tuple (bytes, second passes, connection lost) or bytes alone."""
+    def reads(flags, fail_at, *parts):
+        out = bytes([flags, fail_at])
+        for part in parts:
+            wire, seconds, lost = part if isinstance(part, tuple) else (part, False, False)
+            out += (len(wire) | 0x8000 * seconds | 0x4000 * lost).to_bytes(2, "big") + wire
+        return out
+
+    def block(stream, end, *fields):
+        return frame(1, 5 if end else 4, stream, b"".join(fields))
+
+    def body(stream, payload, flag=0, end=False):
+        return frame(0, 1 if end else 0, stream, message(payload, flag))
+
+    hello = frame(4, 0, 0) + frame(4, 1, 0)
+    grpc = literal(b"content-type", b"application/grpc")
+    head = [b"\x88", grpc]
+    ok = literal(b"grpc-status", b"0")
+    serving = b"\x08\x01"
+
+    def answer(stream, *messages, status=ok):
+        return block(stream, False, *head) + b"".join(body(stream, m) for m in messages) + block(stream, True, status)
+
+    four = b"".join(answer(stream, serving) for stream in (1, 3, 5, 7))
+    cases = {
+        "answers": [hello, four, *(answer(stream, serving) for stream in (9, 11, 13, 15))],
+        "statuses": [hello, *(block(2 * n + 1, True, *head, literal(b"grpc-status", str(n).encode())) for n in range(20))],
+        "messages": [hello + answer(1) + answer(3, serving, serving) + answer(5, b"\xff") + answer(7, b"\x08\xff\xff\xff\xff\x0f")],
+        "no_status": [hello + block(1, False, *head) + body(1, serving, end=True) + block(3, True, *head)],
+        "not_grpc": [hello + block(1, True, b"\x8d") + block(3, False, b"\x88") + frame(0, 1, 3, b"<html>")],
+        "cut_message": [hello + block(1, False, *head) + frame(0, 0, 1, b"\0\0\0\0\x09ab") + block(1, True, ok)],
+        "large": [hello + block(1, False, *head) + frame(0, 0, 1, b"\0\xff\0\0\0")],
+        "compressed": [hello + block(1, False, *head, literal(b"grpc-encoding", b"gzip")) +
+                       body(1, gzip.compress(serving * 500), 1) + block(1, True, ok)],
+        "details": [hello + block(1, True, *head, literal(b"grpc-status", b"5"), literal(b"grpc-message", b"a%20b%zz"),
+                                  literal(b"grpc-status-details-bin", b"CAU="))],
+        "goaway_all": [hello, frame(7, 0, 0, bytes(8)), b"", hello, four],
+        "goaway_above": [hello, frame(7, 0, 0, b"\0\0\0\x03\0\0\0\0"), answer(1, serving) + answer(3, serving), hello, four],
+        "goaway_calm": [hello + frame(7, 0, 0, b"\0\0\0\0\0\0\0\x0btoo_many_pings"), hello, four],
+        "goaway_twice": [hello, frame(7, 0, 0, b"\x7f\xff\xff\xff" + bytes(4)), frame(7, 0, 0, b"\0\0\0\x01" + bytes(4)), hello],
+        "goaway_first": [frame(4, 0, 0) + frame(7, 0, 0, bytes(8)), hello, four],
+        "refused": [hello, *(frame(3, 0, stream, b"\0\0\0\x07") for stream in range(1, 40, 2))],
+        "reset": [hello, *(frame(3, 0, 2 * n + 1, bytes([0, 0, 0, n])) for n in range(14))],
+        "one_stream": [frame(4, 0, 0, b"\0\x03\0\0\0\x01"), *(answer(stream, serving) for stream in (1, 3, 5, 7, 9))],
+        "no_stream": [frame(4, 0, 0, b"\0\x03\0\0\0\0"), frame(4, 0, 0, b"\0\x03\0\0\0\x02"), answer(1, serving)],
+        "no_window": [frame(4, 0, 0, b"\0\x04\0\0\0\0"), frame(8, 0, 1, b"\0\0\0\x03"), frame(8, 0, 1, b"\0\0\0\x64")],
+        "lost": [hello, (hello, False, True), (hello + four, False, True), (hello, True, True)],
+        "silent": [(b"", True, False)] * 25,
+        "silent_later": [hello] + [(b"", True, False)] * 25,
+        "not_http2": [b"HTTP/1.1 400 Bad Request\r\n\r\n", hello, four],
+    }
+    for name, parts in cases.items():
+        for flags in (0, 1, 8, 16 | 32, 2 | 4 | 8 | 64):
+            yield f"{name}_{flags}", reads(flags, 0, *parts)
+    whole = b"".join(part for part in cases["answers"])
+    yield "by_bytes", reads(0, 0, *(whole[i:i + 1] for i in range(len(whole))))
+    for fail_at in range(1, 200, 4):
+        yield f"no_memory_{fail_at}", reads(1 | 8 | 32, fail_at, *cases["answers"], *cases["goaway_all"])
 
 
 @target
