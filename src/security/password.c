@@ -25,6 +25,12 @@
 #define BLOCKS_PER_LANE 8u /* RFC 9106 §3.1: m is at least 8 × p */
 #define ARGON2_PREFIX   "$argon2id$v=19$"
 #define PBKDF2_PREFIX   "$pbkdf2-sha256$"
+#define HEAD_LENGTH     (sizeof ARGON2_PREFIX - 1)
+#define SALT_OF_ZEROS   "AAAAAAAAAAAAAAAAAAAAAA"
+#define DIGEST_OF_ZEROS "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+_Static_assert(sizeof ARGON2_PREFIX == sizeof PBKDF2_PREFIX,
+               "settings begin at the same place; the store counts on it");
 
 /* A PHC string taken apart. */
 struct phc {
@@ -264,6 +270,17 @@ int mote_password_verify(const char *hash, const struct mote_password_settings *
         return result;
     }
     return equal && !dummy ? 0 : MOTE_EAUTH;
+}
+
+void mote_password_stand_in(char out[MOTE_PASSWORD_HASH_MAX], const char *hash)
+{
+    const size_t length = strlen(hash);
+    const char *end = length > HEAD_LENGTH ? strchr(hash + HEAD_LENGTH, '$') : NULL;
+    (void)snprintf(out, MOTE_PASSWORD_HASH_MAX, "%.*s$" SALT_OF_ZEROS "$" DIGEST_OF_ZEROS,
+                   (int)(end != NULL ? (size_t)(end - hash) : length), hash);
+    if (!mote_password_is_hash(mote_slice_text(out))) {
+        out[0] = '\0';
+    }
 }
 
 bool mote_password_is_hash(struct mote_slice text)

@@ -48,6 +48,9 @@ MOTE_MUST_CHECK int mote_password_hash(char out[MOTE_PASSWORD_HASH_MAX], const s
  * never fits. */
 MOTE_MUST_CHECK int mote_password_verify(const char *hash, const struct mote_password_settings *settings,
                                          struct mote_slice password);
+/* A hash of the same settings as `hash`, of which the text up to the salt will do, that no password fits; empty, where
+ * there are none. */
+void mote_password_stand_in(char out[MOTE_PASSWORD_HASH_MAX], const char *hash);
 /* True for a hash, made here or elsewhere, that mote_password_verify takes: its kind is known, its bounds are kept. */
 bool mote_password_is_hash(struct mote_slice text);
 /* True when `hash` was made with other settings than these, or a shorter salt or digest, or cannot be read. */

@@ -2,6 +2,8 @@
 /*
  * Login: reads the user, checks the password in the pool and writes the session. A name that nobody has, an account
  * that cannot log in and a wrong password take the same way and the same time, count the same, and get the same answer.
+ * While hashes of several settings are about, a name that nobody has costs what the hash of some user costs, always the
+ * same for the name, and each as often as there are such users.
  *
  * A hash of other settings than the configured ones is made anew after the answer, while the password is at hand. That
  * may fail: the next login tries again.
@@ -222,12 +224,13 @@ static void user_read(struct mote_store_get_user *read, int result)
         finish_login(operation);
         return;
     }
-    /* An empty hash is checked against a dummy, and never fits. */
     struct mote_password_job *job = &operation->hashing.job;
     job->kind = MOTE_PASSWORD_VERIFY;
-    job->hash[0] = '\0';
-    if (result == 0 && read->user.state == MOTE_USER_ACTIVE) {
+    const bool has_hash = result == 0 && read->user.password_hash[0] != '\0';
+    if (has_hash && read->user.state == MOTE_USER_ACTIVE) {
         memcpy(job->hash, read->user.password_hash, sizeof job->hash);
+    } else {
+        mote_password_stand_in(job->hash, has_hash ? read->user.password_hash : read->settings);
     }
     operation->hashing.done = verified;
     struct mote_slice password = mote_slice_text(operation->password);
@@ -273,6 +276,8 @@ static void login(struct mote_call *call, const auth_v1_LoginRequest *request)
     if (!mote_password_attempt_begin(call, &operation->attempt, read->text)) {
         return;
     }
+    read->picks_settings = true;
+    read->pick = mote_throttle_account_id(&operation->attempt);
     memcpy(operation->password, request->password, sizeof operation->password);
     operation->hashing.call = call;
     read->done = user_read;

@@ -18,7 +18,7 @@
 
 enum scope {
     SCOPE_PAIR,
-    SCOPE_ACCOUNT,
+    SCOPE_ACCOUNT, /* mote_throttle_account_id */
     SCOPE_ADDRESS,
     SCOPE_COUNT,
 };

@@ -44,6 +44,12 @@ struct mote_throttle_attempt {
     uint64_t ids[3];
 };
 
+/* The account's alone, keyed: the same for the same name until the process ends. */
+static inline uint64_t mote_throttle_account_id(const struct mote_throttle_attempt *attempt)
+{
+    return attempt->ids[1];
+}
+
 /* `account`: the username or the email address as it was given; ASCII letters are compared without case. `address`:
  * as mote_caller_address gives it; of an IPv6 address the first 64 bits count, all that comes over unix sockets is one.
  * Any thread, as the two below. */

@@ -33,6 +33,10 @@ static const struct invariant {
     {"rows that refer to rows that are not there", "SELECT count(*) FROM pragma_foreign_key_check"},
     {"the number of users is kept wrong",
      "SELECT value <> (SELECT count(*) FROM users) FROM counters WHERE name = 'users'"},
+    {"the numbers of hashes are kept wrong",
+     "SELECT count(*) FROM (SELECT 1 FROM (SELECT name, value FROM counters WHERE name > 'hash ' AND name < 'hash!' "
+     "UNION ALL SELECT " MOTE_SCHEMA_HASH_COUNTER("password_hash") ", -count(*) FROM users WHERE password_hash <> '' "
+                                                                   "GROUP BY 1) GROUP BY name HAVING sum(value) <> 0)"},
     {"sessions with more than one unused refresh token",
      "SELECT count(*) FROM (SELECT 1 FROM refresh_tokens WHERE use_time = 0 GROUP BY session_id HAVING count(*) > 1)"},
     {"refresh tokens that succeed a token of another session",

@@ -77,6 +77,33 @@ int mote_reader_end_read(struct mote_reader *reader, int result)
     return result;
 }
 
+/* Counts all hashes; then goes to the one of that number. */
+static int pick_settings(struct mote_reader *reader, struct mote_store_get_user *read)
+{
+    sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_COUNT_HASHES);
+    uint64_t total = 0;
+    int result;
+    read->settings[0] = '\0';
+    while ((result = mote_sqlite_step(statement)) == 1) {
+        total += (uint64_t)sqlite3_column_int64(statement, 0);
+    }
+    mote_sqlite_reset(statement);
+    if (result != 0 || total == 0) {
+        return result;
+    }
+    uint64_t number = read->pick % total;
+    while ((result = mote_sqlite_step(statement)) == 1) {
+        const uint64_t count = (uint64_t)sqlite3_column_int64(statement, 0);
+        if (number < count) {
+            result = mote_sqlite_column_text(statement, 1, read->settings, sizeof read->settings);
+            break;
+        }
+        number -= count;
+    }
+    mote_sqlite_reset(statement);
+    return result;
+}
+
 int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user *read)
 {
     int result = mote_reader_begin_read(reader);
@@ -103,7 +130,13 @@ int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user 
         mote_sqlite_bind_text(statement, 1, read->text);
         break;
     }
-    return mote_reader_end_read(reader, mote_sqlite_get_user(statement, &read->user));
+    result = mote_sqlite_get_user(statement, &read->user);
+    if ((read->key == MOTE_STORE_BY_USERNAME || read->key == MOTE_STORE_BY_EMAIL) && read->picks_settings &&
+        (result == 0 || result == MOTE_ENOTFOUND)) {
+        const int picked = pick_settings(reader, read);
+        result = picked != 0 ? picked : result;
+    }
+    return mote_reader_end_read(reader, result);
 }
 
 int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_session *read)

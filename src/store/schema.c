@@ -10,6 +10,17 @@
 
 #include <stdio.h>
 
+/* For triggers on users. */
+#define OLD_COUNTER MOTE_SCHEMA_HASH_COUNTER("old.password_hash")
+#define NEW_COUNTER MOTE_SCHEMA_HASH_COUNTER("new.password_hash")
+#define ANY_COUNTER MOTE_SCHEMA_HASH_COUNTER("password_hash")
+#define COUNT_HASH                                                                                                     \
+    "INSERT INTO counters (name, value) SELECT " NEW_COUNTER ", 1 WHERE new.password_hash <> ''"                       \
+    " ON CONFLICT (name) DO UPDATE SET value = value + 1;"
+#define UNCOUNT_HASH                                                                                                   \
+    "UPDATE counters SET value = value - 1 WHERE name = " OLD_COUNTER ";"                                              \
+    "DELETE FROM counters WHERE name = " OLD_COUNTER " AND value = 0;"
+
 /* Entry n leads from version n to n + 1. */
 static const char *const steps[MOTE_SCHEMA_VERSION] = {
     "CREATE TABLE users ("
@@ -143,6 +154,14 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     " PRIMARY KEY (caller, id)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX requests_create_time ON requests (create_time);",
+
+    /* How many hashes there are of which settings: the text up to the salt. Both kinds have a head of 15 bytes. */
+    "CREATE TRIGGER hashes_inserted AFTER INSERT ON users BEGIN " COUNT_HASH " END;"
+    "CREATE TRIGGER hashes_deleted AFTER DELETE ON users BEGIN " UNCOUNT_HASH " END;"
+    "CREATE TRIGGER hashes_changed AFTER UPDATE OF password_hash ON users WHEN new.password_hash <> old.password_hash"
+    " BEGIN " UNCOUNT_HASH COUNT_HASH " END;"
+    "INSERT INTO counters (name, value) SELECT " ANY_COUNTER ", count(*) FROM users WHERE password_hash <> ''"
+    " GROUP BY 1;",
 };
 
 static int run_step(sqlite3 *db, int version)

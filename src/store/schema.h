@@ -10,7 +10,10 @@
 /* PRAGMA application_id of a store of mote: "mote". */
 #define MOTE_SCHEMA_APPLICATION_ID 0x6d6f7465
 /* PRAGMA user_version that this program writes. */
-#define MOTE_SCHEMA_VERSION 8
+#define MOTE_SCHEMA_VERSION 9
+
+/* SQL: the name of the counter of hashes with the settings of this one. */
+#define MOTE_SCHEMA_HASH_COUNTER(hash) "'hash ' || substr(" hash ", 1, 14 + instr(substr(" hash ", 16), '$'))"
 
 /* Brings the database from `version` (0: empty) to `target`, which is MOTE_SCHEMA_VERSION but in tests, each step in a
  * transaction of its own. Returns an SQLite result code. */

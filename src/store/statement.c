@@ -43,6 +43,8 @@ static const struct {
     [MOTE_STATEMENT_GET_USER_BY_USERNAME] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_GET_USER_BY_EMAIL] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE email = ?1 COLLATE NOCASE "
                                                   "AND email <> ''"},
+    [MOTE_STATEMENT_COUNT_HASHES] = {READER, "SELECT value, substr(name, 6) FROM counters "
+                                             "WHERE name > 'hash ' AND name < 'hash!'"},
     [MOTE_STATEMENT_LIST_BY_CREATE_TIME] = {READER, "SELECT " LISTED_COLUMNS " FROM users "
                                                     "WHERE (create_time, id) > (?1, ?2) "
                                                     "ORDER BY create_time, id LIMIT ?3"},

@@ -93,17 +93,17 @@ enum mote_store_user_key {
 struct mote_store_get_user {
     enum mote_store_user_key key;
     uint8_t id[16];
-    char text[MOTE_EMAIL_MAX + 1];                              /* username or email */
-    struct mote_user user;                                      /* the answer */
+    char text[MOTE_EMAIL_MAX + 1]; /* username or email */
+    bool picks_settings;           /* by name: wants `settings` */
+    uint64_t pick;                 /* of them, a hash of `text` */
+    struct mote_user user;         /* the answer */
+    char settings[64]; /* of somebody's hash, its text up to the salt; empty: there is none. Also with MOTE_ENOTFOUND */
     void (*done)(struct mote_store_get_user *read, int result); /* MOTE_ENOTFOUND */
 };
 
 void mote_store_get_user(struct mote_store_session *session, struct mote_store_get_user *read);
 
-enum mote_store_order {
-    MOTE_STORE_ORDER_CREATE_TIME,
-    MOTE_STORE_ORDER_USERNAME,
-};
+enum mote_store_order { MOTE_STORE_ORDER_CREATE_TIME, MOTE_STORE_ORDER_USERNAME };
 
 enum mote_store_match {
     MOTE_STORE_MATCH_ANY,

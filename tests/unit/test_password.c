@@ -145,6 +145,34 @@ static void known_hashes_fit(void **state)
     }
 }
 
+/* Of a hash or its settings alone: it costs the same, and nothing fits. */
+static void a_stand_in_has_the_settings(void **state)
+{
+    static const struct {
+        const char *of;
+        struct mote_password_settings settings;
+    } cases[] = {
+        {"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", {256, 2, 1}},
+        {"$argon2id$v=19$m=128,t=3,p=2", {128, 3, 2}},
+        {"$pbkdf2-sha256$i=1001$c29tZXNhbHQ$w4yBCtgoaGlv21OwHHTkTUKhX9RR6x7j5UDr070mlk8", {0, 1001, 0}},
+        {"$pbkdf2-sha256$i=1000", {0, 1000, 0}},
+    };
+    static const char *const bad[] = {"", "x", "$argon2id$v=19$", "$argon2id$v=19$m=0,t=1,p=1",
+                                      "$2b$12$0123456789012345"};
+    char out[MOTE_PASSWORD_HASH_MAX];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mote_password_stand_in(out, cases[i].of);
+        assert_false(mote_password_needs_rehash(out, &cases[i].settings));
+        assert_int_equal(mote_password_verify(out, &quick, mote_slice_text("password")), MOTE_EAUTH);
+        assert_int_equal(mote_password_verify(out, &quick, mote_slice_text("")), MOTE_EAUTH);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        mote_password_stand_in(out, bad[i]);
+        assert_string_equal(out, "");
+    }
+}
+
 static void every_setting_gives_a_hash(void **state)
 {
     static const struct mote_password_settings cases[] = {
@@ -392,17 +420,12 @@ static void memory_is_given_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(settings_are_strict),
-        cmocka_unit_test(a_hash_fits_its_password),
-        cmocka_unit_test(known_hashes_fit),
-        cmocka_unit_test(every_setting_gives_a_hash),
-        cmocka_unit_test(length_is_bounded),
-        cmocka_unit_test(stored_hashes_are_strict),
-        cmocka_unit_test(the_dummy_never_fits),
-        cmocka_unit_test(the_dummy_takes_as_long),
-        cmocka_unit_test(other_hashes_are_made_again),
-        cmocka_unit_test(failures_are_told),
-        cmocka_unit_test(memory_is_given_back),
+        cmocka_unit_test(settings_are_strict),        cmocka_unit_test(a_hash_fits_its_password),
+        cmocka_unit_test(known_hashes_fit),           cmocka_unit_test(a_stand_in_has_the_settings),
+        cmocka_unit_test(every_setting_gives_a_hash), cmocka_unit_test(length_is_bounded),
+        cmocka_unit_test(stored_hashes_are_strict),   cmocka_unit_test(the_dummy_never_fits),
+        cmocka_unit_test(the_dummy_takes_as_long),    cmocka_unit_test(other_hashes_are_made_again),
+        cmocka_unit_test(failures_are_told),          cmocka_unit_test(memory_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

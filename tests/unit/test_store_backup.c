@@ -295,6 +295,7 @@ static const struct breakage {
     const char *finding;
 } breakages[] = {
     {"UPDATE counters SET value = value + 1 WHERE name = 'users'", "number of users"},
+    {"INSERT INTO counters VALUES ('hash $argon2id$v=19$m=8,t=1,p=1', 1)", "numbers of hashes"},
     {"INSERT INTO sessions (id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address) "
      "VALUES (randomblob(16), randomblob(16), 1, 1, 1, '', '')",
      "rows that are not there"},

@@ -231,6 +231,70 @@ static void test_load(void **state)
     assert_int_equal(told.count[MOTE_STORE_CHANGE_USER_ROLES] + told.count[MOTE_STORE_CHANGE_USER_UNLOCKED], 0);
 }
 
+/* --- the settings that hashes have ------------------------------------------------------------------------------- */
+
+#define ARGON2 "$argon2id$v=19$m=19456,t=2,p=1"
+#define PBKDF2 "$pbkdf2-sha256$i=1000"
+
+static void ignore(struct mote_store_get_user *read, int result)
+{
+    (void)read;
+    (void)result;
+}
+
+/* Of what names that nobody has are told, as many have each settings as users have. */
+static void assert_settings(struct fixture *fixture, unsigned argon2, unsigned pbkdf2)
+{
+    unsigned counts[2] = {0};
+    const unsigned rounds = argon2 + pbkdf2 == 0 ? 1 : argon2 + pbkdf2;
+    for (uint64_t pick = 0; pick < 5 * rounds; pick++) {
+        struct mote_store_get_user read = {.key = MOTE_STORE_BY_USERNAME, .text = "nobody", .done = ignore};
+        read.picks_settings = true;
+        read.pick = pick + UINT64_MAX / rounds * rounds / 2;
+        mote_store_get_user(fixture->session, &read);
+        counts[0] += strcmp(read.settings, ARGON2) == 0 ? 1u : 0u;
+        counts[1] += strcmp(read.settings, PBKDF2) == 0 ? 1u : 0u;
+        assert_true(rounds > 1 || argon2 + pbkdf2 > 0 || read.settings[0] == '\0');
+    }
+    assert_int_equal(counts[0], 5 * argon2);
+    assert_int_equal(counts[1], 5 * pbkdf2);
+}
+
+static void test_settings(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mote_store_set_password set = {.user_epoch = 1};
+    struct mote_store_create_user create = {.write.now = NOW};
+    struct mote_store_delete_user removal = {.write.now = NOW};
+    assert_settings(fixture, 2, 0);
+    for (uint32_t number = 3; number <= 5; number++) {
+        fixture_user(&create.user, number);
+        snprintf(create.user.password_hash, sizeof create.user.password_hash, "%s",
+                 number == 3 ? "" : PBKDF2 "$salt$hash");
+        assert_int_equal(fixture_write(fixture, &create.write, MOTE_STORE_CREATE_USER, NOW), 0);
+    }
+    assert_settings(fixture, 2, 2);
+    set.act = MOTE_STORE_PASSWORD_REHASH;
+    fixture_id(set.user_id, 'u', 1);
+    snprintf(set.password_hash, sizeof set.password_hash, PBKDF2 "$other salt$other hash");
+    assert_int_equal(fixture_write(fixture, &set.write, MOTE_STORE_SET_PASSWORD, NOW), 0);
+    assert_settings(fixture, 1, 3);
+    fixture_id(set.user_id, 'u', 3); /* the first hash of this one */
+    set.act = MOTE_STORE_PASSWORD_SET;
+    snprintf(set.password_hash, sizeof set.password_hash, ARGON2 "$salt$hash");
+    assert_int_equal(fixture_write(fixture, &set.write, MOTE_STORE_SET_PASSWORD, NOW), 0);
+    assert_settings(fixture, 2, 3);
+    snprintf(set.password_hash, sizeof set.password_hash, ARGON2 "$another salt$hash");
+    assert_int_equal(fixture_write(fixture, &set.write, MOTE_STORE_SET_PASSWORD, NOW), 0);
+    assert_settings(fixture, 2, 3);
+    static const unsigned left[][2] = {{0, 0}, {0, 1}, {1, 1}, {2, 1}, {2, 2}};
+    for (uint32_t number = 5; number > 0; number--) {
+        fixture_id(removal.user_id, 'u', number);
+        assert_int_equal(fixture_write(fixture, &removal.write, MOTE_STORE_DELETE_USER, NOW), 0);
+        assert_settings(fixture, left[number - 1][0], left[number - 1][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rehash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unknown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_load, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_settings, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
