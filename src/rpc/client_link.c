@@ -6,6 +6,8 @@
 #include "base/assert.h"
 #include "rpc/client_core.h"
 
+#define DAY_NS (86400 * MOTE_LIMITS_SECOND)
+
 static void tell_transport(struct mote_client_link *link)
 {
     struct mote_client_transport *transport = link->channel->options.transport;
@@ -142,10 +144,10 @@ void mote_client_link_settle(struct mote_client_link *link)
     mote_client_channel_pump(link->channel);
 }
 
-/* Who is told that it pings too often does so half as often. */
+/* Who is told that it pings too often does so half as often, down to once a day or so. */
 void mote_client_link_went_away(struct mote_client_link *link, uint32_t error)
 {
-    if (error == MOTE_H2_ENHANCE_YOUR_CALM) {
+    if (error == MOTE_H2_ENHANCE_YOUR_CALM && link->channel->options.keepalive_time_ns < DAY_NS) {
         link->channel->options.keepalive_time_ns *= 2;
     }
 }
