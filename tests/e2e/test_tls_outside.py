@@ -310,7 +310,8 @@ def test_hello_in_pieces(mote, files):
     answered by an alert where it cannot."""
     program = serve(mote, files.server)
     hello = hello_of(files)
-    assert answer_to(program, *(hello[i:i + 1] for i in range(len(hello))))[:1] == b"\x16"
+    cuts = [*range(60), *range(60, len(hello), 19), len(hello)]
+    assert answer_to(program, *(hello[a:b] for a, b in zip(cuts, cuts[1:])))[:1] == b"\x16"
     body = hello[5:]
     records = [b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in (body[:50], body[50:])]
     assert answer_to(program, *records)[:1] in (b"\x16", b"\x15")
