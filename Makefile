@@ -2,7 +2,7 @@
 # A thin front over CMake presets. `make help` lists the targets.
 
 .DEFAULT_GOAL := build
-.PHONY: help build run grpcurl test bench bench-store fuzz format clean
+.PHONY: help build install run grpcurl test bench bench-store fuzz format clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -12,6 +12,10 @@ build: ## builds build/release/mote, installing what is missing
 	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build --preset release --target mote
 	@echo "Built build/release/mote. Next: make run"
+
+install: build ## installs the program and the library under PREFIX (/usr/local); DESTDIR is honoured
+	@cmake --build --preset release --target mote_library
+	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
 
 run: build ## starts a server with a state folder of its own and shows that it answers
 	@src/app/run.sh

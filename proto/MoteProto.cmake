@@ -14,7 +14,8 @@
 
 find_program(MOTE_PROTOC protoc REQUIRED)
 find_program(MOTE_PROTOC_GEN_NANOPB protoc-gen-nanopb REQUIRED)
-set(MOTE_PROTOC_GEN_MOTE ${CMAKE_CURRENT_LIST_DIR}/protoc-gen-mote CACHE INTERNAL "")
+# Whoever includes this file says where the plugin is, and which library has the codec: MOTE_PROTOC_GEN_MOTE,
+# MOTE_PROTO_LIBRARY.
 
 function(mote_proto_library target)
   cmake_parse_arguments(arg "" "REQUEST_MAX" "PROTOS;USES;IMPORT_DIRS;REFUSED;PREPARE" ${ARGN})
@@ -81,7 +82,7 @@ function(mote_proto_library target)
   add_library(${target} STATIC ${sources} ${headers})
   set_target_properties(${target} PROPERTIES MOTE_PROTO_ROOTS "${roots}")
   target_include_directories(${target} PUBLIC ${out})
-  target_link_libraries(${target} PUBLIC mote_codec mote::lib::nanopb ${arg_USES})
+  target_link_libraries(${target} PUBLIC ${MOTE_PROTO_LIBRARY} mote::lib::nanopb ${arg_USES})
   if(service_sources)
     add_library(${target}_service OBJECT ${service_sources})
     target_link_libraries(${target}_service PUBLIC ${target})

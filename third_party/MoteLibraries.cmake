@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Makes an imported target mote::lib::<name> for each row of libraries.csv, checking its minimum version.
+# Makes an imported target mote::lib::<name> for each row of libraries.csv, checking its minimum version; for those in
+# MOTE_LIBRARIES, if that is set: the installed library includes this file too.
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/libraries.csv)
 find_package(PkgConfig REQUIRED)
@@ -22,9 +23,12 @@ endfunction()
 
 function(mote_find_library name minimum pkg_config header link packages)
   set(target mote::lib::${name})
+  if(TARGET ${target})
+    return()
+  endif()
   set(hint "install it with third_party/install, or: apt-get install ${packages}")
   if(pkg_config)
-    pkg_check_modules(mote_${name} IMPORTED_TARGET ${pkg_config}>=${minimum})
+    pkg_check_modules(mote_${name} IMPORTED_TARGET GLOBAL ${pkg_config}>=${minimum})
     if(NOT mote_${name}_FOUND)
       message(FATAL_ERROR "${name} ${minimum} or newer was not found: ${hint}")
     endif()
@@ -63,7 +67,9 @@ foreach(row ${rows})
   list(GET cells 5 header)
   list(GET cells 6 link)
   list(GET cells 7 packages)
-  if(name STREQUAL "cmocka" AND NOT MOTE_TESTS)
+  if(MOTE_LIBRARIES AND NOT name IN_LIST MOTE_LIBRARIES)
+    continue()
+  elseif(name STREQUAL "cmocka" AND NOT MOTE_TESTS)
     continue()
   endif()
   mote_find_library("${name}" "${minimum}" "${pkg_config}" "${header}" "${link}" "${packages}")

@@ -264,7 +264,7 @@ int mote_log_sink_open(struct mote_log_sink **out, const struct mote_log_sink_op
     memset(sink, 0, offsetof(struct mote_log_sink, ring)); /* pages of the ring cost nothing before they are used */
     sink->options = *options;
     sink->log.write = write_record;
-    atomic_init(&sink->log.level, options->level);
+    mote_log_set_level(&sink->log, options->level);
     pthread_mutex_init(&sink->lock, NULL);
     pthread_cond_init(&sink->filled, NULL);
     pthread_cond_init(&sink->emptied, NULL);
@@ -312,10 +312,10 @@ struct mote_log *mote_log_sink_log(struct mote_log_sink *sink)
 
 enum mote_log_level mote_log_sink_move_level(struct mote_log_sink *sink, int steps)
 {
-    int level = (int)atomic_load(&sink->log.level) - steps;
+    int level = (int)mote_log_level(&sink->log) - steps;
     level = level < (int)MOTE_LOG_DEBUG ? (int)MOTE_LOG_DEBUG : level;
     level = level > (int)MOTE_LOG_ERROR ? (int)MOTE_LOG_ERROR : level;
-    atomic_store(&sink->log.level, (enum mote_log_level)level);
+    mote_log_set_level(&sink->log, (enum mote_log_level)level);
     return (enum mote_log_level)level;
 }
 

@@ -470,7 +470,7 @@ static int wait_for_signal(struct process *process, uint64_t patience_ns)
 /* Certificates are looked at by themselves, also now. */
 static void reload(struct process *process)
 {
-    const int level = (int)atomic_load(&process->log->level);
+    const int level = (int)mote_log_level(process->log);
     (void)mote_log_sink_move_level(process->sink, level - (int)process->options.log_level);
     mote_log(
         process->log, MOTE_LOG_INFO, "app", "config.reload",

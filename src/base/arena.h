@@ -9,8 +9,11 @@
 #include <stddef.h>
 
 #include "error.h"
+#include "linkage.h"
 #include "memory.h"
 #include "slice.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_ARENA_CHUNK 1024u
 
@@ -33,5 +36,7 @@ void *mote_arena_allocate_zeroed(struct mote_arena *arena, size_t size);
 /* NUL-terminated copies; NULL when memory runs out. */
 char *mote_arena_copy_text(struct mote_arena *arena, struct mote_slice text);
 char *mote_arena_format(struct mote_arena *arena, const char *format, ...) MOTE_PRINTF(2, 3);
+
+MOTE_C_END
 
 #endif

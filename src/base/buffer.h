@@ -12,8 +12,11 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "linkage.h"
 #include "memory.h"
 #include "slice.h"
+
+MOTE_C_BEGIN
 
 struct mote_buffer {
     struct mote_mem *mem;
@@ -50,5 +53,7 @@ static inline size_t mote_buffer_length(const struct mote_buffer *buffer)
 {
     return buffer->end - buffer->start;
 }
+
+MOTE_C_END
 
 #endif

@@ -12,6 +12,9 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "linkage.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_NS_PER_SECOND 1000000000u
 #define MOTE_NS_PER_MS     1000000u
@@ -39,5 +42,7 @@ size_t mote_time_format(char *out, size_t size, int64_t wall_ns, unsigned digits
 /* RFC 3339 §5.6, with any offset and at most nine digits of a fraction; false for anything else. A leap second is the
  * first of the next minute. Before 1678 is INT64_MIN + 1, behind 2261 INT64_MAX - 1: beyond every time we make. */
 bool mote_time_parse(int64_t *wall_ns, const char *text);
+
+MOTE_C_END
 
 #endif

@@ -7,6 +7,10 @@
 #ifndef MOTE_BASE_ERROR_H
 #define MOTE_BASE_ERROR_H
 
+#include "linkage.h"
+
+MOTE_C_BEGIN
+
 /* usage: the caller's mistake · peer: the other side's · system: the machine's · fatal: mote's own */
 #define MOTE_ERROR_MAP(X)                                                                                              \
     X(MOTE_EINVAL, 1, usage, "invalid argument")                                                                       \
@@ -59,5 +63,7 @@ const char *mote_error_name(int error);
 /* "invalid argument" for -1. Static strings. */
 const char *mote_error_text(int error);
 enum mote_error_class mote_error_classify(int error);
+
+MOTE_C_END
 
 #endif

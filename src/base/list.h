@@ -6,6 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "linkage.h"
+
+MOTE_C_BEGIN
+
 struct mote_list {
     struct mote_list *next;
     struct mote_list *previous;
@@ -47,5 +51,7 @@ static inline void mote_list_remove(struct mote_list *node)
     node->next->previous = node->previous;
     mote_list_init(node);
 }
+
+MOTE_C_END
 
 #endif

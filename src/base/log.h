@@ -7,12 +7,14 @@
 #ifndef MOTE_BASE_LOG_H
 #define MOTE_BASE_LOG_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "linkage.h"
 #include "slice.h"
+
+MOTE_C_BEGIN
 
 enum mote_log_level {
     MOTE_LOG_DEBUG,
@@ -51,23 +53,36 @@ struct mote_log_record {
 struct mote_log {
     /* Any thread; must not block for long. Everything passed is borrowed until it returns. */
     void (*write)(struct mote_log *log, const struct mote_log_record *record);
-    /* Records below it are dropped by mote_log_write. Atomic, because a signal changes it while the workers log. */
-    _Atomic enum mote_log_level level;
+    /* Records below it are dropped by mote_log_write. A signal changes it while the workers log: mote_log_level,
+     * mote_log_set_level. */
+    enum mote_log_level level;
 };
 
 /* A sink that drops everything. Borrowed for ever. */
 struct mote_log *mote_log_none(void);
 
+/* By the compiler's own atomics: C++ has no _Atomic. */
+static inline enum mote_log_level mote_log_level(const struct mote_log *log)
+{
+    return __atomic_load_n(&log->level, __ATOMIC_RELAXED);
+}
+
+static inline void mote_log_set_level(struct mote_log *log, enum mote_log_level level)
+{
+    __atomic_store_n(&log->level, level, __ATOMIC_RELAXED);
+}
+
 static inline bool mote_log_enabled(const struct mote_log *log, enum mote_log_level level)
 {
-    return level >= atomic_load_explicit(&log->level, memory_order_relaxed);
+    return level >= mote_log_level(log);
 }
 
 void mote_log_write(struct mote_log *log, const struct mote_log_record *record);
 
 static inline struct mote_log_field mote_log_slice(const char *name, struct mote_slice text)
 {
-    return (struct mote_log_field){.name = name, .type = MOTE_LOG_TEXT, .value.text = text};
+    const struct mote_log_field field = {name, MOTE_LOG_TEXT, {text}};
+    return field;
 }
 
 static inline struct mote_log_field mote_log_text(const char *name, const char *text)
@@ -77,17 +92,23 @@ static inline struct mote_log_field mote_log_text(const char *name, const char *
 
 static inline struct mote_log_field mote_log_int(const char *name, int64_t integer)
 {
-    return (struct mote_log_field){.name = name, .type = MOTE_LOG_INT, .value.integer = integer};
+    struct mote_log_field field = {name, MOTE_LOG_INT, {mote_slice(NULL, 0)}};
+    field.value.integer = integer;
+    return field;
 }
 
 static inline struct mote_log_field mote_log_uint(const char *name, uint64_t integer)
 {
-    return (struct mote_log_field){.name = name, .type = MOTE_LOG_UINT, .value.unsigned_integer = integer};
+    struct mote_log_field field = {name, MOTE_LOG_UINT, {mote_slice(NULL, 0)}};
+    field.value.unsigned_integer = integer;
+    return field;
 }
 
 static inline struct mote_log_field mote_log_bool(const char *name, bool boolean)
 {
-    return (struct mote_log_field){.name = name, .type = MOTE_LOG_BOOL, .value.boolean = boolean};
+    struct mote_log_field field = {name, MOTE_LOG_BOOL, {mote_slice(NULL, 0)}};
+    field.value.boolean = boolean;
+    return field;
 }
 
 /* mote_log(log, MOTE_LOG_INFO, "net", "net.listening", "listening", mote_log_text("address", "…")) */
@@ -104,5 +125,7 @@ static inline struct mote_log_field mote_log_bool(const char *name, bool boolean
                                                                                   sizeof mote_log_fields_[0]});        \
         }                                                                                                              \
     } while (0)
+
+MOTE_C_END
 
 #endif

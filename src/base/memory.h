@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "linkage.h"
+
+MOTE_C_BEGIN
+
 /* Larger ones the C library zeroes with one instruction, which is slow to start on what is in the cache anyway. */
 #define MOTE_MEM_WIPE_PIECE ((size_t)1024)
 
@@ -48,5 +52,7 @@ void mote_mem_release(struct mote_mem *mem, void *pointer);
 void mote_mem_release_wiped(struct mote_mem *mem, void *pointer);
 /* Returns an owned, NUL-terminated copy of `length` bytes of `text`, or NULL. */
 char *mote_mem_copy_text(struct mote_mem *mem, const char *text, size_t length);
+
+MOTE_C_END
 
 #endif

@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "linkage.h"
+
+MOTE_C_BEGIN
+
 struct mote_slice {
     const uint8_t *data;
     size_t length;
@@ -15,7 +19,8 @@ struct mote_slice {
 
 static inline struct mote_slice mote_slice(const void *data, size_t length)
 {
-    return (struct mote_slice){.data = data, .length = length};
+    const struct mote_slice slice = {(const uint8_t *)data, length};
+    return slice;
 }
 
 static inline struct mote_slice mote_slice_text(const char *text)
@@ -52,5 +57,7 @@ static inline bool mote_slice_starts_with(struct mote_slice slice, struct mote_s
 
 /* ASCII letters compared without case. */
 bool mote_slice_equals_ignore_case(struct mote_slice a, struct mote_slice b);
+
+MOTE_C_END
 
 #endif

@@ -7,6 +7,10 @@
 #ifndef MOTE_BASE_TASK_H
 #define MOTE_BASE_TASK_H
 
+#include "linkage.h"
+
+MOTE_C_BEGIN
+
 struct mote_task {
     struct mote_task *next; /* the mailbox's */
     void (*run)(struct mote_task *task);
@@ -16,5 +20,7 @@ struct mote_mailbox {
     /* Any thread. `task` is the mailbox's until `run` is called. */
     void (*post)(struct mote_mailbox *mailbox, struct mote_task *task);
 };
+
+MOTE_C_END
 
 #endif

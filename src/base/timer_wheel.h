@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "linkage.h"
 #include "list.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_TIMER_TICK_NS 1000000u
 #define MOTE_TIMER_LEVELS  5u
@@ -49,5 +52,7 @@ void mote_timer_stop(struct mote_timer_wheel *wheel, struct mote_timer *timer);
 void mote_timer_wheel_advance(struct mote_timer_wheel *wheel, uint64_t now_ns);
 /* When advance should next be called (absolute ns, may be early); UINT64_MAX with no timer. */
 uint64_t mote_timer_wheel_next(const struct mote_timer_wheel *wheel);
+
+MOTE_C_END
 
 #endif

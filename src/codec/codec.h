@@ -16,7 +16,10 @@
 
 #include "../base/buffer.h"
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 struct pb_msgdesc_s; /* nanopb's */
 
@@ -124,5 +127,7 @@ MOTE_MUST_CHECK int mote_codec_encode(const struct mote_message_type *type, cons
  * first, and only what does not fit goes by mote_codec_encode. */
 MOTE_MUST_CHECK int mote_codec_encode_into(const struct mote_message_type *type, const void *message, uint8_t *out,
                                            size_t capacity, size_t *length);
+
+MOTE_C_END
 
 #endif

@@ -8,9 +8,12 @@
 #ifndef MOTE_NET_CHANNEL_H
 #define MOTE_NET_CHANNEL_H
 
+#include "../base/linkage.h"
 #include "../rpc/client_channel.h"
 #include "../security/tls.h"
 #include "loop.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_CHANNEL_PROBLEM_MAX MOTE_CLIENT_CHANNEL_PROBLEM_MAX
 
@@ -45,5 +48,7 @@ void mote_channel_connect(struct mote_channel *channel);
 enum mote_client_channel_state mote_channel_state(const struct mote_channel *channel);
 /* Why the last attempt failed: "cannot connect to …"; "" when it went well. */
 const char *mote_channel_problem(const struct mote_channel *channel);
+
+MOTE_C_END
 
 #endif

@@ -10,11 +10,14 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../rpc/client.h"
 #include "../rpc/method.h"
 #include "../security/tls.h"
 #include "../wire/fields.h"
 #include "../wire/status.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_DIAL_TEXT_MAX 256u
 
@@ -36,5 +39,7 @@ void mote_dial_close(struct mote_dial *dial);
 MOTE_MUST_CHECK int mote_dial_unary(struct mote_dial *dial, const struct mote_method *method, const void *request,
                                     void *response, const struct mote_field *metadata, size_t metadata_count,
                                     uint64_t timeout_ns, struct mote_dial_result *result);
+
+MOTE_C_END
 
 #endif

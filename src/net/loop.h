@@ -10,10 +10,13 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/memory.h"
 #include "../base/task.h"
 #include "../base/timer_wheel.h"
 #include "../wire/limits.h"
+
+MOTE_C_BEGIN
 
 struct mote_loop;
 
@@ -30,5 +33,7 @@ struct mote_timer_wheel *mote_loop_wheel(struct mote_loop *loop);
 struct mote_mailbox *mote_loop_mailbox(struct mote_loop *loop);
 /* Any thread. */
 void mote_loop_post(struct mote_loop *loop, struct mote_task *task);
+
+MOTE_C_END
 
 #endif

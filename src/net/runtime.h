@@ -12,12 +12,15 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/task.h"
 #include "../rpc/server.h"
 #include "../security/tls.h"
 #include "../wire/limits.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_RUNTIME_WORKERS_MAX   64u
 #define MOTE_RUNTIME_LISTENERS_MAX 8u
@@ -73,5 +76,7 @@ bool mote_runtime_is_alive(struct mote_runtime *runtime);
 void mote_runtime_drain(struct mote_runtime *runtime);
 /* Waits for all threads and frees. 0, or MOTE_ETIMEOUT when calls were cut off. */
 int mote_runtime_join(struct mote_runtime *runtime);
+
+MOTE_C_END
 
 #endif

@@ -11,10 +11,13 @@
 #include <stddef.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../rpc/health.h"
 #include "../rpc/server.h"
 #include "runtime.h"
 #include "tls_files.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_SERVE_SERVICES_MAX (MOTE_HEALTH_SERVICES_MAX - 1u) /* health also has a row for the server as a whole */
 
@@ -48,5 +51,7 @@ struct mote_serve_options {
  * return.
  */
 MOTE_MUST_CHECK int mote_serve(const struct mote_serve_options *options);
+
+MOTE_C_END
 
 #endif

@@ -8,7 +8,10 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../security/tls.h"
+
+MOTE_C_BEGIN
 
 /* What a server shows and asks for. Lists are separated by commas, the first certificate belongs to the first key.
  * Borrowed. */
@@ -35,5 +38,7 @@ MOTE_MUST_CHECK int mote_tls_files_load_client(struct mote_tls_context **out, co
 bool mote_tls_files_have_changed(struct mote_tls_files *files);
 /* How many files `list` names; SIZE_MAX when one has no name. */
 size_t mote_tls_files_count(const char *list);
+
+MOTE_C_END
 
 #endif

@@ -671,6 +671,17 @@ void mote_call_set_data(struct mote_call *call, void *data)
     call->data = data;
 }
 
+void *mote_call_make_data(struct mote_call *call, size_t size)
+{
+    if (call->data == NULL) {
+        call->data = mote_arena_allocate_zeroed(&call->arena, size);
+        if (call->data == NULL) {
+            mote_call_fail(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "out of memory");
+        }
+    }
+    return call->data;
+}
+
 struct mote_arena *mote_call_arena(struct mote_call *call)
 {
     return &call->arena;

@@ -17,11 +17,14 @@
 #include "../base/arena.h"
 #include "../base/certificate.h"
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
 #include "../security/jwt.h"
 #include "../telemetry/trace_context.h"
 #include "../wire/status.h"
 #include "method.h"
+
+MOTE_C_BEGIN
 
 struct mote_server_worker;
 
@@ -159,9 +162,14 @@ struct mote_server_worker *mote_call_worker(const struct mote_call *call);
 /* The handler's own pointer, NULL at first. */
 void *mote_call_data(const struct mote_call *call);
 void mote_call_set_data(struct mote_call *call, void *data);
+/* The same, made at its first use: `size` zeroed bytes that live as long as the call. NULL: there is no memory, and the
+ * call has been failed. */
+void *mote_call_make_data(struct mote_call *call, size_t size);
 /* Memory that lives as long as the call. */
 struct mote_arena *mote_call_arena(struct mote_call *call);
 /* Monotonic time of this loop turn. */
 uint64_t mote_call_now(const struct mote_call *call);
+
+MOTE_C_END
 
 #endif

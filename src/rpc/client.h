@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/memory.h"
 #include "../base/slice.h"
 #include "../base/timer_wheel.h"
@@ -19,6 +20,8 @@
 #include "../wire/limits.h"
 #include "../wire/status.h"
 #include "method.h"
+
+MOTE_C_BEGIN
 
 struct mote_client; /* what connections of one thread share */
 struct mote_client_connection;
@@ -104,5 +107,7 @@ bool mote_client_call_was_compressed(const struct mote_client_call *call);
 /* RST_STREAM CANCEL; `ended` is called with CANCELLED before it returns. */
 void mote_client_call_cancel(struct mote_client_call *call);
 void *mote_client_call_user(const struct mote_client_call *call);
+
+MOTE_C_END
 
 #endif

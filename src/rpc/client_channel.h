@@ -17,7 +17,10 @@
 #define MOTE_RPC_CLIENT_CHANNEL_H
 
 #include "../base/clock.h"
+#include "../base/linkage.h"
 #include "client.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_CLIENT_CHANNEL_PROBLEM_MAX    256u
 #define MOTE_CLIENT_CHANNEL_WAITING_MAX    256u                                /* calls that wait */
@@ -45,6 +48,10 @@ struct mote_client_transport {
     void (*close)(struct mote_client_transport *transport, struct mote_client_link *link);
 };
 
+struct mote_backoff_bounds {
+    uint64_t initial_ns, max_ns; /* MOTE_BACKOFF_INITIAL_NS, MOTE_BACKOFF_MAX_NS */
+};
+
 /* All borrowed as long as the channel; 0 where nothing is said: the default. */
 struct mote_client_channel_options {
     struct mote_client_target target;
@@ -53,9 +60,7 @@ struct mote_client_channel_options {
     const struct mote_random *random;
     uint64_t
         connect_timeout_ns; /* of an attempt; it has longer when the backoff is. MOTE_CLIENT_CHANNEL_CONNECT_MIN_NS */
-    struct mote_backoff_bounds {
-        uint64_t initial_ns, max_ns; /* MOTE_BACKOFF_INITIAL_NS, MOTE_BACKOFF_MAX_NS */
-    } backoff;
+    struct mote_backoff_bounds backoff;
     uint64_t keepalive_time_ns; /* silence after which the server is pinged while calls run; never */
     uint64_t keepalive_timeout_ns;
     size_t max_connections; /* opened when those there are have no room for a stream (gRFC A105); 1 */
@@ -99,5 +104,7 @@ bool mote_client_link_is_lost(const struct mote_client_link *link);
 void mote_client_link_lost(struct mote_client_link *link, const char *why, uint64_t now_ns);
 /* Not from inside of any function of a link. */
 void mote_client_link_free(struct mote_client_link *link);
+
+MOTE_C_END
 
 #endif

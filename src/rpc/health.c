@@ -203,14 +203,12 @@ static void watch_send(struct mote_call *call)
 
 void grpc_health_v1_health_watch(struct mote_call *call, const grpc_health_v1_HealthCheckRequest *request)
 {
-    struct health_watch *watch = mote_arena_allocate(mote_call_arena(call), sizeof *watch);
+    struct health_watch *watch = mote_call_make_data(call, sizeof *watch);
     if (watch == NULL) {
-        mote_call_fail(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "out of memory");
         return;
     }
     *watch = (struct health_watch){.call = call, .service = request->service, .sent = -1};
     mote_list_append(&mote_call_worker(call)->health_watches, &watch->node);
-    mote_call_set_data(call, watch);
     mote_call_set_endless(call);
     mote_call_on_cancel(call, watch_ended);
     mote_call_on_writable(call, watch_send);

@@ -8,8 +8,11 @@
 #define MOTE_RPC_HEALTH_H
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/memory.h"
 #include "server.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_HEALTH_SERVICES_MAX 16u
 #define MOTE_HEALTH_NAME_MAX     256u /* bytes, as the .proto bounds it */
@@ -39,5 +42,7 @@ enum mote_health_status mote_health_get(const struct mote_health *health, const 
 MOTE_MUST_CHECK int mote_health_register(struct mote_health *health, struct mote_server *server);
 /* Tells this worker's watchers what has changed for them. Its thread only. */
 void mote_health_notify(struct mote_server_worker *worker);
+
+MOTE_C_END
 
 #endif

@@ -9,8 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/linkage.h"
 #include "../base/slice.h"
 #include "../codec/codec.h"
+
+MOTE_C_BEGIN
 
 struct mote_call;
 
@@ -69,5 +72,7 @@ struct mote_service {
     size_t method_count;
     const struct mote_proto_file *file;
 };
+
+MOTE_C_END
 
 #endif

@@ -104,20 +104,12 @@ static bool collect_files(struct stream_state *state, const struct mote_server *
 /* The call's state, made at its first request. NULL: the call has been failed. */
 static struct stream_state *state_of(struct mote_call *call)
 {
-    struct stream_state *state = mote_call_data(call);
-    if (state != NULL) {
-        return state;
-    }
-    state = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *state);
-    if (state == NULL) {
-        mote_call_fail(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "out of memory");
-        return NULL;
-    }
-    if (!collect_files(state, mote_server_worker_server(mote_call_worker(call)))) {
+    struct stream_state *state = mote_call_make_data(call, sizeof *state);
+    if (state != NULL && state->count == 0 &&
+        !collect_files(state, mote_server_worker_server(mote_call_worker(call)))) {
         mote_call_fail(call, MOTE_STATUS_INTERNAL, "too many files");
         return NULL;
     }
-    mote_call_set_data(call, state);
     return state;
 }
 

@@ -16,6 +16,7 @@
 
 #include "../base/clock.h"
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/slice.h"
@@ -24,6 +25,8 @@
 #include "access.h"
 #include "call.h"
 #include "method.h"
+
+MOTE_C_BEGIN
 
 struct mote_event; /* wire/h2.h */
 struct mote_server;
@@ -165,5 +168,7 @@ bool mote_server_connection_cut(struct mote_server_connection *connection, uint6
 const char *mote_server_connection_peer(const struct mote_server_connection *connection);
 /* Why it ended: static text for the log, or NULL. */
 const char *mote_server_connection_end_reason(const struct mote_server_connection *connection);
+
+MOTE_C_END
 
 #endif

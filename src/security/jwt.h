@@ -12,7 +12,10 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_JWT_LENGTH_MAX 2048u
 #define MOTE_JWT_KID_MAX    32u
@@ -65,5 +68,7 @@ MOTE_MUST_CHECK int mote_jwt_verify(struct mote_identity *out, const struct mote
  */
 MOTE_MUST_CHECK int mote_jwt_issue(char *out, size_t *length, const struct mote_keyring *keyring,
                                    const struct mote_jwt_policy *policy, const struct mote_identity *identity);
+
+MOTE_C_END
 
 #endif

@@ -18,8 +18,11 @@
 #include "../base/certificate.h"
 #include "../base/clock.h"
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/memory.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_TLS_IDENTITIES_MAX 8u
 #define MOTE_TLS_PROBLEM_MAX    256u
@@ -118,5 +121,7 @@ const char *mote_tls_suite(const struct mote_tls *tls);
  * *out is NULL when it showed none, or is not established. MOTE_ENOMEM. */
 MOTE_MUST_CHECK int mote_tls_certificate_read(struct mote_certificate **out, const struct mote_tls *tls,
                                               struct mote_mem *mem);
+
+MOTE_C_END
 
 #endif

@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_TRACE_ID_LENGTH     16u
 #define MOTE_SPAN_ID_LENGTH      8u
@@ -34,5 +37,7 @@ void mote_trace_context_format(char out[MOTE_TRACE_PARENT_LENGTH], const struct 
 /* The part of a tracestate that is kept, whole entries from its beginning; {NULL, 0} when it is malformed: then there
  * is none, but the trace goes on. */
 struct mote_slice mote_trace_state_keep(struct mote_slice tracestate);
+
+MOTE_C_END
 
 #endif

@@ -11,7 +11,10 @@
 
 #include "../base/buffer.h"
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 /* What the messages of a call may be compressed with: X(constant, "name in grpc-encoding"), the worst first. */
 #define MOTE_ENCODING_MAP(X)                                                                                           \
@@ -44,5 +47,7 @@ MOTE_MUST_CHECK int mote_compression_compress(enum mote_encoding encoding, struc
  * whole zlib stream, and nothing behind; MOTE_ENOMEM. `out` holds rubbish after an error. */
 MOTE_MUST_CHECK int mote_compression_decompress(enum mote_encoding encoding, struct mote_slice compressed,
                                                 struct mote_buffer *out);
+
+MOTE_C_END
 
 #endif

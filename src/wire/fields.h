@@ -13,7 +13,10 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 /* X(constant, "name") */
 #define MOTE_FIELD_MAP(X)                                                                                              \
@@ -89,5 +92,7 @@ bool mote_fields_next_binary(struct mote_slice *rest, struct mote_slice *value);
 MOTE_MUST_CHECK int mote_fields_decode_binary(uint8_t *out, size_t *out_length, struct mote_slice value);
 /* Checks that every value of every `-bin` metadata field decodes; MOTE_EDECODE. */
 MOTE_MUST_CHECK int mote_fields_check_binary(const struct mote_fields *fields);
+
+MOTE_C_END
 
 #endif

@@ -22,12 +22,15 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/memory.h"
 #include "../base/slice.h"
 #include "../base/timer_wheel.h"
 #include "fields.h"
 #include "limits.h"
 #include "status.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_H2_RECV_MAX 65536u
 
@@ -172,5 +175,7 @@ size_t mote_h2_stream_count(const struct mote_h2 *h2);
 int32_t mote_h2_last_stream_id(const struct mote_h2 *h2);
 /* Why the connection was ended by us: static text for the log, or NULL. */
 const char *mote_h2_end_reason(const struct mote_h2 *h2);
+
+MOTE_C_END
 
 #endif

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/linkage.h"
+
+MOTE_C_BEGIN
+
 #define MOTE_LIMITS_SECOND 1000000000ull
 
 /* X(field, default, unit, "what it stops") — unit is one of ns, bytes, count, per_second */
@@ -90,5 +94,7 @@ struct mote_limit_description {
 
 /* The table as data, for documentation: row `index`, or NULL past the end. Static. */
 const struct mote_limit_description *mote_limits_describe(size_t index);
+
+MOTE_C_END
 
 #endif

@@ -13,7 +13,10 @@
 
 #include "../base/buffer.h"
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_MESSAGE_PREFIX 5u
 
@@ -52,5 +55,7 @@ size_t mote_deframer_buffered(const struct mote_deframer *deframer);
 
 /* The prefix of a message of `length` bytes. */
 void mote_message_prefix(uint8_t out[MOTE_MESSAGE_PREFIX], bool compressed, uint32_t length);
+
+MOTE_C_END
 
 #endif

@@ -14,9 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/linkage.h"
 #include "../base/slice.h"
 #include "limits.h"
 #include "status.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_METER_CLOSED_IDS       64u  /* recently closed streams remembered, a power of two */
 #define MOTE_METER_SKIPPED_RANGES   16u  /* ranges of identifiers a client skipped */
@@ -118,5 +121,7 @@ struct mote_meter_verdict mote_meter_call_ended(struct mote_meter *meter, bool c
 struct mote_meter_verdict mote_meter_glitch(struct mote_meter *meter, uint32_t cost, uint64_t now_ns);
 /* True inside a frame header or a header block; *since_ns is when it began. */
 bool mote_meter_is_waiting(const struct mote_meter *meter, uint64_t *since_ns);
+
+MOTE_C_END
 
 #endif

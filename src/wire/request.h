@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../base/linkage.h"
 #include "../base/slice.h"
 #include "compression.h"
 #include "fields.h"
 #include "limits.h"
 #include "status.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_REQUEST_NO_TIMEOUT UINT64_MAX
 
@@ -41,5 +44,7 @@ struct mote_refusal {
  */
 bool mote_request_parse(const struct mote_fields *fields, const struct mote_limits *limits, struct mote_request *out,
                         struct mote_refusal *refusal);
+
+MOTE_C_END
 
 #endif

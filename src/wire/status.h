@@ -12,7 +12,10 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 /* X(constant, number, "UPPER_SNAKE", "CamelCase as grpc-go spells it") */
 #define MOTE_STATUS_MAP(X)                                                                                             \
@@ -96,5 +99,7 @@ enum mote_status mote_status_from_http(unsigned http_status);
 /* What a server answers when the library itself fails with a MOTE_E* while serving a call. Never one of the codes that
  * belong to services. */
 enum mote_status mote_status_from_error(int error);
+
+MOTE_C_END
 
 #endif

@@ -7,7 +7,10 @@
 #include <stdint.h>
 
 #include "../base/error.h"
+#include "../base/linkage.h"
 #include "../base/slice.h"
+
+MOTE_C_BEGIN
 
 #define MOTE_TIMEOUT_TEXT_MAX 9u
 
@@ -16,5 +19,7 @@ MOTE_MUST_CHECK int mote_timeout_parse(uint64_t *out_ns, struct mote_slice text)
 /* The finest unit that fits in 8 digits, rounded up. Writes at most MOTE_TIMEOUT_TEXT_MAX bytes and no NUL; returns the
  * length. */
 size_t mote_timeout_format(char *out, uint64_t timeout_ns);
+
+MOTE_C_END
 
 #endif

@@ -587,6 +587,31 @@ static void test_cancel(void **state)
     teardown(&fixture);
 }
 
+/* Made once, zeroed; over what a call may take, it ends the call. */
+static void test_made_data(void **state)
+{
+    (void)state;
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, call_fixture_hold);
+    call_fixture_start(pair, UNARY, NULL);
+    uint64_t *data = mote_call_make_data(fixture.call, sizeof *data);
+    assert_non_null(data);
+    assert_int_equal(*data, 0);
+    *data = 42;
+    assert_ptr_equal(mote_call_make_data(fixture.call, sizeof *data), data);
+    assert_ptr_equal(mote_call_data(fixture.call), data);
+    assert_int_equal(*data, 42);
+    call_fixture_reply_42(fixture.call, NULL);
+    mote_call_unref(fixture.call);
+    call_fixture_answer(pair);
+    call_fixture_start(pair, UNARY, NULL);
+    assert_null(mote_call_make_data(fixture.call, 2 * MOTE_CALL_ARENA_MAX));
+    assert_true(mote_call_is_over(fixture.call));
+    mote_call_unref(fixture.call);
+    assert_contains(call_fixture_answer(pair), " grpc-status=8 grpc-message=out of memory\n");
+    teardown(&fixture);
+}
+
 static void test_cancel_before_start(void **state)
 {
     (void)state;
@@ -748,6 +773,7 @@ int main(void)
         cmocka_unit_test(test_pause_is_bounded),
         cmocka_unit_test(test_pause_again_and_again),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_made_data),
         cmocka_unit_test(test_cancel_before_start),
         cmocka_unit_test(test_connection_lost),
         cmocka_unit_test(test_late_answer),
