@@ -52,13 +52,17 @@ def by_cmake(installed, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def by_make(installed, tmp_path_factory):
+def pkg_config_path(installed):
     # pkg-config has no quotes around what it prints, so here the folder has no space in its name.
     plain = installed.parent / "plain"
     plain.symlink_to(installed)
+    return str(next(plain.glob("lib*/**/mote.pc")).parent)
+
+
+@pytest.fixture(scope="module")
+def by_make(pkg_config_path, tmp_path_factory):
     folder = write_files(tmp_path_factory.mktemp("by_make"))
-    pkg_config = next(plain.glob("lib*/**/mote.pc")).parent
-    run("make", "greeter", cwd=folder, PKG_CONFIG_PATH=str(pkg_config), CFLAGS=STRICT)
+    run("make", "greeter", cwd=folder, PKG_CONFIG_PATH=pkg_config_path, CFLAGS=STRICT)
     return folder / "greeter"
 
 
@@ -232,6 +236,14 @@ def test_each_header_stands_alone(installed, compiler, tmp_path):
         text.write_text(f"#include <{name}>\nextern int not_empty;\n", encoding="utf-8")
         run(*compiler, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", include, "-I", include / "mote/proto",
             "-I/usr/include/nanopb", text, cwd=tmp_path)
+
+
+def test_archive_is_complete(pkg_config_path, tmp_path):
+    """No part of it needs what is not in it or in the libraries that mote.pc names."""
+    (tmp_path / "main.c").write_text("int main(void)\n{\n    return 0;\n}\n", encoding="utf-8")
+    flags = run("pkg-config", "--static", "--libs", "mote", cwd=tmp_path, PKG_CONFIG_PATH=pkg_config_path).split()
+    whole = ["-Wl,--whole-archive,-lmote,--no-whole-archive" if flag == "-lmote" else flag for flag in flags]
+    run("gcc", "main.c", *whole, cwd=tmp_path)
 
 
 def test_what_is_installed(installed):
