@@ -398,7 +398,8 @@ static bool open_connection(struct connection *connection, unsigned flags, size_
     connection->now_ns = START_NS;
     mote_limits_init(&connection->limits);
     mote_timer_wheel_init(&connection->wheel, START_NS);
-    const struct mote_h2_context_options options = {&connection->limits, &connection->memory.mem, &connection->wheel};
+    const struct mote_h2_context_options options = {
+        .limits = &connection->limits, .mem = &connection->memory.mem, .wheel = &connection->wheel};
     if (mote_h2_context_new(&connection->context, &options) != 0) {
         return false;
     }

@@ -47,6 +47,7 @@ struct process {
     struct mote_log *log;
     struct mote_access_log access_log;
     struct mote_observe observe;
+    size_t worker_count; /* that have been started */
     struct mote_store *store;
     struct mote_keys keys;
     struct mote_password_pool *passwords;
@@ -383,6 +384,10 @@ static int start_worker(void *context, struct mote_mem *mem, struct mote_mailbox
     struct process *process = context;
     struct mote_services_worker *worker = NULL;
     int error = mote_services_worker_new(&worker, &process->services, mem, mailbox);
+    if (error == 0) { /* workers start one after the other */
+        struct mote_metrics_shard *shard = mote_metrics_shard(process->observe.metrics, process->worker_count++);
+        mote_services_worker_count(worker, &shard->cells[MOTE_METRIC_TOKEN_HITS]);
+    }
     *user = worker;
     return error;
 }

@@ -34,8 +34,11 @@ static void on_woken(struct mote_task_queue *queue)
 static void on_timer(uv_timer_t *timer)
 {
     struct mote_worker *worker = MOTE_CONTAINER_OF(timer, struct mote_worker, timer);
+    uint64_t now = mote_worker_now(worker);
+    mote_metrics_observe(&worker->metrics->histograms[MOTE_METRIC_HISTOGRAM_LAG],
+                         now > worker->timer_due_ns ? now - worker->timer_due_ns : 0);
     worker->timer_due_ns = UINT64_MAX;
-    mote_timer_wheel_advance(&worker->wheel, mote_worker_now(worker));
+    mote_timer_wheel_advance(&worker->wheel, now);
 }
 
 /* Sets the loop's timer to the wheel's next, unless it will ring early enough: ringing early costs less than setting it

@@ -22,6 +22,9 @@ static enum mote_failure_id verify(struct mote_services_worker *worker, struct m
     const struct mote_services *services = worker->services;
     const struct mote_keyring *keyring = mote_services_worker_keyring(worker); /* first: it may clear the cache */
     const struct mote_identity *known = mote_token_cache_find(worker->cache, token, now - services->policy.leeway);
+    if (worker->lookups != NULL) {
+        mote_counter_add(&worker->lookups[known == NULL], 1);
+    }
     if (known != NULL) {
         *identity = *known;
         return MOTE_FAILURE_COUNT;

@@ -58,6 +58,11 @@ void mote_services_worker_free(struct mote_services_worker *worker)
     mote_mem_release(worker->mem, worker);
 }
 
+void mote_services_worker_count(struct mote_services_worker *worker, struct mote_counter lookups[2])
+{
+    worker->lookups = lookups;
+}
+
 const struct mote_keyring *mote_services_worker_keyring(struct mote_services_worker *worker)
 {
     if (mote_keyring_slot_follow(worker->services->keys, &worker->held)) {

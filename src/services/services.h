@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/counter.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/network.h"
@@ -55,6 +56,8 @@ struct mote_services_worker;
 MOTE_MUST_CHECK int mote_services_worker_new(struct mote_services_worker **out, struct mote_services *services,
                                              struct mote_mem *mem, struct mote_mailbox *mailbox);
 void mote_services_worker_free(struct mote_services_worker *worker);
+/* Where to count look-ups of tokens that were in the cache, and behind it those that were not: borrowed until free. */
+void mote_services_worker_count(struct mote_services_worker *worker, struct mote_counter lookups[2]);
 /* At the end of each loop turn. */
 void mote_services_worker_end_turn(struct mote_services_worker *worker);
 

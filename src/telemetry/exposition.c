@@ -211,18 +211,20 @@ static void put_codes(struct writer *writer, const struct mote_metrics *metrics,
 }
 
 static void put_histogram(struct writer *writer, const char *name, const char *labels,
-                          const struct mote_metric_calls *calls)
+                          const struct mote_metric_histogram *histogram)
 {
+    const bool has_labels = labels[0] != '\0';
+    const char *comma = has_labels ? "," : "";
     unsigned long long count = 0;
     for (size_t i = 0; i <= MOTE_METRIC_BUCKETS; i++) {
         const char *bound = i < MOTE_METRIC_BUCKETS ? bounds[i] : "+Inf";
         const bool is_whole = writer->is_openmetrics && i < MOTE_METRIC_BUCKETS && strchr(bound, '.') == NULL;
-        count += read(&calls->buckets[i]);
-        put(writer, "%s_bucket{%s,le=\"%s%s\"} %llu\n", name, labels, bound, is_whole ? ".0" : "", count);
+        count += read(&histogram->buckets[i]);
+        put(writer, "%s_bucket{%s%sle=\"%s%s\"} %llu\n", name, labels, comma, bound, is_whole ? ".0" : "", count);
     }
-    put(writer, "%s_sum{%s}", name, labels);
-    put_value(writer, (double)read(&calls->nanoseconds) / 1e9);
-    put(writer, "%s_count{%s} %llu\n", name, labels, count);
+    put(writer, "%s_sum%s%s%s", name, has_labels ? "{" : "", labels, has_labels ? "}" : "");
+    put_value(writer, (double)read(&histogram->nanoseconds) / 1e9);
+    put(writer, "%s_count%s%s%s %llu\n", name, has_labels ? "{" : "", labels, has_labels ? "}" : "", count);
 }
 
 static void put_method(struct writer *writer, const struct mote_metrics *metrics, enum by_method id,
@@ -252,7 +254,7 @@ static void put_method(struct writer *writer, const struct mote_metrics *metrics
         put(writer, "%s{%s} %llu\n", row->name, labels, read(&calls.sent));
         break;
     case METHOD_HANDLING:
-        put_histogram(writer, row->name, labels, &calls);
+        put_histogram(writer, row->name, labels, &calls.time);
         break;
     }
 }
@@ -270,6 +272,24 @@ static void put_methods(struct writer *writer, const struct mote_metrics *metric
     }
 }
 
+static const struct {
+    const char *name, *help;
+} histograms[] = {
+#define X(id, name, help) {name, help},
+    MOTE_METRIC_HISTOGRAM_MAP(X)
+#undef X
+};
+
+static void put_histograms(struct writer *writer, const struct mote_metrics *metrics)
+{
+    for (size_t i = 0; i < MOTE_METRIC_HISTOGRAM_COUNT; i++) {
+        struct mote_metric_histogram sum;
+        mote_metrics_sum_histogram(metrics, (enum mote_metric_histogram_id)i, &sum);
+        put_family(writer, histograms[i].name, types[HISTOGRAM], histograms[i].help);
+        put_histogram(writer, histograms[i].name, "", &sum);
+    }
+}
+
 /* --- all of it --------------------------------------------------------------------------------------------------- */
 
 int mote_metrics_write(const struct mote_metrics *metrics, const double values[MOTE_METRIC_COUNT], const char *build,
@@ -280,6 +300,7 @@ int mote_metrics_write(const struct mote_metrics *metrics, const double values[M
     put(&writer, "mote_build_info{%s} 1\n", build);
     put_methods(&writer, metrics);
     put_cells(&writer, values);
+    put_histograms(&writer, metrics);
     put_texts(&writer, metrics);
     if (is_openmetrics) {
         put(&writer, "# EOF\n");
@@ -302,6 +323,11 @@ bool mote_metrics_describe(size_t index, struct mote_metric_description *row)
         return true;
     }
     index -= MOTE_METRIC_COUNT;
+    if (index < MOTE_METRIC_HISTOGRAM_COUNT) {
+        *row = (struct mote_metric_description){histograms[index].name, types[HISTOGRAM], "", histograms[index].help};
+        return true;
+    }
+    index -= MOTE_METRIC_HISTOGRAM_COUNT;
     if (index < sizeof texts / sizeof texts[0]) {
         *row = (struct mote_metric_description){texts[index].name, "counter", texts[index].label, texts[index].help};
         return true;

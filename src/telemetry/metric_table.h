@@ -6,6 +6,24 @@
 #ifndef MOTE_TELEMETRY_METRIC_TABLE_H
 #define MOTE_TELEMETRY_METRIC_TABLE_H
 
+/* A row for each error of HTTP/2 (RFC 9113 §7), in their order. */
+#define MOTE_METRIC_ERRORS(X, id, name, label, help)                                                                   \
+    X(id##_0, name, COUNTER, label, "NO_ERROR", help)                                                                  \
+    X(id##_1, name, COUNTER, label, "PROTOCOL_ERROR", "")                                                              \
+    X(id##_2, name, COUNTER, label, "INTERNAL_ERROR", "")                                                              \
+    X(id##_3, name, COUNTER, label, "FLOW_CONTROL_ERROR", "")                                                          \
+    X(id##_4, name, COUNTER, label, "SETTINGS_TIMEOUT", "")                                                            \
+    X(id##_5, name, COUNTER, label, "STREAM_CLOSED", "")                                                               \
+    X(id##_6, name, COUNTER, label, "FRAME_SIZE_ERROR", "")                                                            \
+    X(id##_7, name, COUNTER, label, "REFUSED_STREAM", "")                                                              \
+    X(id##_8, name, COUNTER, label, "CANCEL", "")                                                                      \
+    X(id##_9, name, COUNTER, label, "COMPRESSION_ERROR", "")                                                           \
+    X(id##_10, name, COUNTER, label, "CONNECT_ERROR", "")                                                              \
+    X(id##_11, name, COUNTER, label, "ENHANCE_YOUR_CALM", "")                                                          \
+    X(id##_12, name, COUNTER, label, "INADEQUATE_SECURITY", "")                                                        \
+    X(id##_13, name, COUNTER, label, "HTTP_1_1_REQUIRED", "")                                                          \
+    X(id##_14, name, COUNTER, label, "other", "")
+
 /* X(ID, "name", TYPE, "label", "value", "help"): a series each. Rows of one name stand together, with the help at the
  * first. The value of a series is what the workers have counted and what the scrape adds (docs/operations.md). */
 #define MOTE_METRIC_MAP(X)                                                                                             \
@@ -22,6 +40,10 @@
     X(SENT_BYTES, "mote_network_sent_bytes_total", COUNTER, "", "", "Bytes written to the sockets of clients.")        \
     X(HANDSHAKES_OK, "mote_tls_handshakes_total", COUNTER, "result", "ok", "TLS handshakes that ended.")               \
     X(HANDSHAKES_FAILED, "mote_tls_handshakes_total", COUNTER, "result", "failed", "")                                 \
+    MOTE_METRIC_ERRORS(X, GOAWAY_SENT, "mote_http2_goaway_sent_total", "error", "GOAWAY frames sent, by their error.") \
+    MOTE_METRIC_ERRORS(X, RESET_SENT, "mote_http2_rst_stream_total", "direction=\"sent\",error",                       \
+                       "RST_STREAM frames, by their error.")                                                           \
+    MOTE_METRIC_ERRORS(X, RESET_RECEIVED, "mote_http2_rst_stream_total", "direction=\"received\",error", "")           \
     X(CERTIFICATE_EXPIRY, "mote_tls_certificate_expiry_timestamp_seconds", GAUGE, "", "",                              \
       "When the first of the certificates in use expires, in seconds since 1970.")                                     \
     X(TOKEN_HITS, "mote_token_cache_lookups_total", COUNTER, "result", "hit",                                          \
@@ -70,6 +92,11 @@
       "Total number of gRPC stream messages sent by the server.")                                                      \
     X(HANDLING, "grpc_server_handling_seconds", HISTOGRAM, PROMETHEUS, "grpc_method, grpc_service, grpc_type",         \
       "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.")
+
+/* X(ID, "name", "help"): histograms of the workers. */
+#define MOTE_METRIC_HISTOGRAM_MAP(X)                                                                                   \
+    X(LAG, "mote_event_loop_lag_seconds",                                                                              \
+      "How late timers of the workers rang, to a millisecond: how long what came had to wait for its turn.")
 
 /* X(upper bound in ns, "the same in seconds"): the bounds of client libraries, and four below them, because most calls
  * are answered in less than their first. */

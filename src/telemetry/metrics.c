@@ -57,28 +57,36 @@ void mote_metrics_add_text(struct mote_metrics_shard *shard, enum mote_metric_te
             break;
         }
     }
-    shard->texts[i].family = (uint8_t)family;
-    atomic_store_explicit(&shard->texts[i].text, text, memory_order_release);
+    if (atomic_load_explicit(&shard->texts[i].text, memory_order_relaxed) == NULL) {
+        shard->texts[i].family = (uint8_t)family;
+        atomic_store_explicit(&shard->texts[i].text, i < MOTE_METRIC_TEXTS_MAX - 1 ? text : "other",
+                              memory_order_release);
+    }
     mote_counter_add(&shard->texts[i].count, 1);
 }
 
-void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, unsigned code, uint64_t duration_ns,
-                           uint64_t received, uint64_t sent)
+void mote_metrics_observe(struct mote_metric_histogram *histogram, uint64_t nanoseconds)
 {
     static const uint64_t bounds[] = {
 #define X(bound, text) UINT64_C(bound),
         MOTE_METRIC_BUCKET_MAP(X)
 #undef X
     };
-    struct mote_metric_calls *calls = &shard->calls[method];
     size_t bucket = 0;
-    while (bucket < MOTE_METRIC_BUCKETS && duration_ns > bounds[bucket]) {
+    while (bucket < MOTE_METRIC_BUCKETS && nanoseconds > bounds[bucket]) {
         bucket++;
     }
+    mote_counter_add(&histogram->nanoseconds, nanoseconds);
+    mote_counter_add(&histogram->buckets[bucket], 1);
+}
+
+void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, unsigned code, uint64_t duration_ns,
+                           uint64_t received, uint64_t sent)
+{
+    struct mote_metric_calls *calls = &shard->calls[method];
     mote_counter_add(&calls->received, received);
     mote_counter_add(&calls->sent, sent);
-    mote_counter_add(&calls->nanoseconds, duration_ns);
-    mote_counter_add(&calls->buckets[bucket], 1);
+    mote_metrics_observe(&calls->time, duration_ns);
     mote_counter_add(&calls->handled[code < MOTE_METRIC_CODES ? code : 2], 1);
 }
 
@@ -93,14 +101,28 @@ void mote_metrics_sum(const struct mote_metrics *metrics, double values[MOTE_MET
     }
 }
 
+static void add_all(void *out, const void *in, size_t size)
+{
+    struct mote_counter *sums = out;
+    const struct mote_counter *counters = in;
+    for (size_t i = 0; i < size / sizeof *sums; i++) {
+        mote_counter_add(&sums[i], mote_counter_read(&counters[i]));
+    }
+}
+
 void mote_metrics_sum_calls(const struct mote_metrics *metrics, size_t method, struct mote_metric_calls *out)
 {
-    struct mote_counter *sums = (struct mote_counter *)out;
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < metrics->options.shards; i++) {
-        const struct mote_counter *cells = (const struct mote_counter *)&metrics->shards[i]->calls[method];
-        for (size_t j = 0; j < sizeof *out / sizeof *cells; j++) {
-            mote_counter_add(&sums[j], mote_counter_read(&cells[j]));
-        }
+        add_all(out, &metrics->shards[i]->calls[method], sizeof *out);
+    }
+}
+
+void mote_metrics_sum_histogram(const struct mote_metrics *metrics, enum mote_metric_histogram_id id,
+                                struct mote_metric_histogram *out)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < metrics->options.shards; i++) {
+        add_all(out, &metrics->shards[i]->histograms[id], sizeof *out);
     }
 }

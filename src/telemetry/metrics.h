@@ -50,15 +50,28 @@ enum mote_metric_preregister {
     MOTE_METRIC_PREREGISTER_NONE,
 };
 
+enum mote_metric_histogram_id {
+#define X(id, name, help) MOTE_METRIC_HISTOGRAM_##id,
+    MOTE_METRIC_HISTOGRAM_MAP(X)
+#undef X
+        MOTE_METRIC_HISTOGRAM_COUNT,
+};
+
+struct mote_metric_histogram {
+    struct mote_counter nanoseconds;
+    struct mote_counter buckets[MOTE_METRIC_BUCKETS + 1]; /* each its own, not with those below */
+};
+
 /* What is counted for a method; of a shard's the first cache line and a bit is what most calls touch. */
 struct mote_metric_calls {
-    struct mote_counter started, received, sent, nanoseconds;
-    struct mote_counter buckets[MOTE_METRIC_BUCKETS + 1]; /* each its own, not with those below */
+    struct mote_counter started, received, sent;
+    struct mote_metric_histogram time;
     struct mote_counter handled[MOTE_METRIC_CODES];
 };
 
 struct mote_metrics_shard {
     struct mote_counter cells[MOTE_METRIC_COUNT];
+    struct mote_metric_histogram histograms[MOTE_METRIC_HISTOGRAM_COUNT];
     struct {
         _Atomic(const char *) text;
         uint8_t family;
@@ -99,12 +112,15 @@ static inline void mote_metrics_add(struct mote_metrics_shard *shard, enum mote_
 
 /* `text` is static. */
 void mote_metrics_add_text(struct mote_metrics_shard *shard, enum mote_metric_text family, const char *text);
+void mote_metrics_observe(struct mote_metric_histogram *histogram, uint64_t nanoseconds);
 void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, unsigned code, uint64_t duration_ns,
                            uint64_t received, uint64_t sent);
 
 /* Adds what the shards have counted to `values`. Any thread, as the rest. */
 void mote_metrics_sum(const struct mote_metrics *metrics, double values[MOTE_METRIC_COUNT]);
 void mote_metrics_sum_calls(const struct mote_metrics *metrics, size_t method, struct mote_metric_calls *out);
+void mote_metrics_sum_histogram(const struct mote_metrics *metrics, enum mote_metric_histogram_id id,
+                                struct mote_metric_histogram *out);
 
 /* All of it as text, version 0.0.4 of Prometheus' format, or OpenMetrics 1.0. `values` is what
  * mote_metrics_sum left; NaN: that series is left out. `build` is the labels of mote_build_info. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/counter.h"
 #include "wire/h2_internal.h"
 
 #define GOAWAY_LENGTH       8u
@@ -40,6 +41,7 @@ int mote_h2_context_new(struct mote_h2_context **out, const struct mote_h2_conte
     context->limits = given->limits;
     context->mem = given->mem;
     context->wheel = given->wheel;
+    context->counters = given->counters;
     mote_h2_memory_init(context);
     if (mote_h2_callbacks_new(&context->callbacks) != 0) {
         goto fail_callbacks;
@@ -145,6 +147,14 @@ void mote_h2_free(struct mote_h2 *h2)
     mote_mem_release(h2->context->mem, h2);
 }
 
+void mote_h2_count(const struct mote_h2 *h2, enum mote_h2_counted kind, uint32_t error)
+{
+    if (h2->context->counters != NULL) {
+        const uint32_t place = error < MOTE_H2_ERRORS - 1 ? error : MOTE_H2_ERRORS - 1;
+        mote_counter_add(&h2->context->counters[(unsigned)kind * MOTE_H2_ERRORS + place], 1);
+    }
+}
+
 void mote_h2_kill(struct mote_h2 *h2, int failure, enum mote_h2_error error, const char *debug)
 {
     if (h2->killed) {
@@ -177,6 +187,7 @@ static void put_u32(uint8_t *out, uint32_t value)
 /* One that waits unsent makes way. */
 static void prepare_goaway(struct mote_h2 *h2, uint32_t last_stream_id, enum mote_h2_error error, const char *debug)
 {
+    mote_h2_count(h2, MOTE_H2_GOAWAY_SENT, error);
     h2->notice = (struct mote_h2_notice){
         .debug = debug,
         .last_stream_id = last_stream_id,

@@ -35,6 +35,7 @@ MOTE_C_BEGIN
 #define MOTE_H2_RECV_MAX 65536u
 
 struct mote_h2;
+struct mote_counter;
 struct mote_h2_context;
 
 enum mote_role {
@@ -91,6 +92,16 @@ struct mote_h2_context_options {
     const struct mote_limits *limits;
     struct mote_mem *mem; /* also behind nghttp2's allocator */
     struct mote_timer_wheel *wheel;
+    struct mote_counter *counters; /* MOTE_H2_COUNTERS of them, borrowed until free; NULL: nothing is counted */
+};
+
+/* Frames by their error, of each kind MOTE_H2_ERRORS counters; one for the codes there are not. */
+#define MOTE_H2_ERRORS   15u
+#define MOTE_H2_COUNTERS (3 * MOTE_H2_ERRORS)
+enum mote_h2_counted {
+    MOTE_H2_GOAWAY_SENT,
+    MOTE_H2_RESET_SENT,
+    MOTE_H2_RESET_RECEIVED,
 };
 
 MOTE_MUST_CHECK int mote_h2_context_new(struct mote_h2_context **out, const struct mote_h2_context_options *options);

@@ -205,6 +205,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         }
         break;
     case NGHTTP2_RST_STREAM:
+        mote_h2_count(h2, MOTE_H2_RESET_RECEIVED, frame->rst_stream.error_code);
         stream = find(h2, frame->hd.stream_id);
         if (stream != NULL) {
             stream->peer_reset = true;
@@ -337,9 +338,11 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         }
         break;
     case NGHTTP2_RST_STREAM:
+        mote_h2_count(h2, MOTE_H2_RESET_SENT, frame->rst_stream.error_code);
         on_reset_sent(h2, frame);
         break;
     case NGHTTP2_GOAWAY:
+        mote_h2_count(h2, MOTE_H2_GOAWAY_SENT, frame->goaway.error_code);
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR) {
             h2->failed_by_nghttp2 = true;
             h2->nghttp2_error = frame->goaway.error_code;

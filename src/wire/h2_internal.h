@@ -58,6 +58,7 @@ struct mote_h2_context {
     const struct mote_limits *limits;
     struct mote_mem *mem;
     struct mote_timer_wheel *wheel;
+    struct mote_counter *counters;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *options;
     nghttp2_mem nghttp2_mem;
@@ -197,6 +198,7 @@ static inline struct mote_h2_stream *mote_h2_stream_of(struct mote_stream *strea
 
 /* h2.c */
 /* Notes that the connection shall end, if nothing else was noted before; `debug` is static. From anywhere. */
+void mote_h2_count(const struct mote_h2 *h2, enum mote_h2_counted kind, uint32_t error);
 void mote_h2_kill(struct mote_h2 *h2, int failure, enum mote_h2_error error, const char *debug);
 /* The same for what the meter says; MOTE_ELIMIT or MOTE_EPROTO. False when it says that all is well. */
 bool mote_h2_judge(struct mote_h2 *h2, struct mote_meter_verdict verdict);

@@ -174,7 +174,8 @@ int mote_pair_init_with(struct mote_pair *pair, struct mote_mem *mem)
     mote_timer_wheel_init(&pair->wheel, pair->now_ns);
     end_init(&pair->client, pair);
     end_init(&pair->server, pair);
-    const struct mote_h2_context_options options = {&pair->limits, mem != NULL ? mem : &pair->mem.mem, &pair->wheel};
+    const struct mote_h2_context_options options = {
+        .limits = &pair->limits, .mem = mem != NULL ? mem : &pair->mem.mem, .wheel = &pair->wheel};
     return mote_h2_context_new(&pair->context, &options);
 }
 

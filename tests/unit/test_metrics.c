@@ -85,10 +85,10 @@ static void test_buckets(void **state)
     for (size_t i = 0; i < MOTE_METRIC_BUCKETS; i++) {
         mote_metrics_end_call(shard, 1, 0, bounds[i], 0, 0); /* a bound belongs to its bucket */
         mote_metrics_sum_calls(metrics, 1, &calls);
-        assert_int_equal(mote_counter_read(&calls.buckets[i]), i == 0 ? 1 : 2);
+        assert_int_equal(mote_counter_read(&calls.time.buckets[i]), i == 0 ? 1 : 2);
         mote_metrics_end_call(shard, 1, 0, bounds[i] + 1, 0, 0);
         mote_metrics_sum_calls(metrics, 1, &calls);
-        assert_int_equal(mote_counter_read(&calls.buckets[i + 1]), 1);
+        assert_int_equal(mote_counter_read(&calls.time.buckets[i + 1]), 1);
     }
     mote_metrics_free(metrics);
 }
@@ -159,6 +159,7 @@ static void test_values(void **state)
     mote_metrics_add(mote_metrics_shard(metrics, 0), MOTE_METRIC_CONNECTIONS, 3);
     mote_metrics_add(mote_metrics_shard(metrics, 1), MOTE_METRIC_CONNECTIONS, (uint64_t)-1);
     mote_metrics_add(mote_metrics_shard(metrics, 1), MOTE_METRIC_REFUSED_MEMORY, 7);
+    mote_metrics_observe(&mote_metrics_shard(metrics, 1)->histograms[MOTE_METRIC_HISTOGRAM_LAG], 2000000);
     values[MOTE_METRIC_START_TIME] = 1795276303.25;
     values[MOTE_METRIC_CPU_SECONDS] = 0.1;
     values[MOTE_METRIC_OPEN_FDS] = NAN;
@@ -169,7 +170,9 @@ static void test_values(void **state)
         "mote_connections_refused_total{reason=\"address\"} 0\nmote_connections_refused_total{reason=\"memory\"} 7");
     has(text, "process_start_time_seconds 1795276303.25");
     has(text, "process_cpu_seconds_total 0.1");
-    has(text, "mote_build_info{a=\"b\"} 1");
+    has(text, "mote_http2_rst_stream_total{direction=\"received\",error=\"CANCEL\"} 0");
+    has(text, "mote_event_loop_lag_seconds_bucket{le=\"+Inf\"} 1");
+    has(text, "mote_event_loop_lag_seconds_sum 0.002");
     lacks(text, "process_open_fds");
     mote_metrics_free(metrics);
 }
@@ -193,7 +196,8 @@ static void test_texts(void **state)
     const char *text = expose(metrics, values, false);
     has(text, "mote_failures_total{reason=\"n1\"} 3");
     has(text, "mote_auth_failures_total{reason=\"n1\"} 1");
-    has(text, "mote_failures_total{reason=\"n0\"} 105"); /* one more for the first time, none lost */
+    has(text, "mote_failures_total{reason=\"n0\"} 105");   /* one more for the first time, none lost */
+    has(text, "mote_failures_total{reason=\"other\"} 10"); /* who found no place */
     assert_ptr_equal(strstr(strstr(text, "reason=\"n1\"") + 1, "mote_failures_total{reason=\"n1\"}"), NULL);
     mote_metrics_free(metrics);
 }
