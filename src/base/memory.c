@@ -46,6 +46,13 @@ struct mote_mem *mote_mem_system(void)
     return &mem;
 }
 
+void mote_mem_system_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 void mote_mem_wipe_large(void *pointer, size_t length)
 {
     char *bytes = pointer;

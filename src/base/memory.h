@@ -43,6 +43,8 @@ static inline void mote_mem_wipe(void *pointer, size_t length)
 
 /* The C library's allocator. Borrowed for ever; any thread. */
 struct mote_mem *mote_mem_system(void);
+/* Gives what it keeps of free memory back to the system, where the C library can: milliseconds of work. Any thread. */
+void mote_mem_system_trim(void);
 
 /* Returns owned memory or NULL. `zeroed` also clears it. */
 void *mote_mem_allocate(struct mote_mem *mem, size_t size);

@@ -56,6 +56,17 @@ static void set_timer(struct mote_worker *worker)
     uv_timer_start(&worker->timer, on_timer, next > now ? (next - now + 999999) / 1000000 : 0, 0);
 }
 
+/* The C library keeps what a crowd of connections has needed, as long as anything behind it is in use. */
+static void trim_after_crowd(struct mote_worker *worker)
+{
+    if (worker->connection_count > worker->connection_peak) {
+        worker->connection_peak = worker->connection_count;
+    } else if (worker->connection_peak >= MOTE_WORKER_CROWD && worker->connection_count < worker->connection_peak / 8) {
+        worker->connection_peak = worker->connection_count;
+        mote_mem_system_trim();
+    }
+}
+
 static void stop_when_drained(struct mote_worker *worker)
 {
     if (worker->draining && worker->connection_count == 0 && mote_server_worker_calls(worker->server_worker) == 0) {
@@ -89,6 +100,7 @@ static void on_before_sleep(uv_prepare_t *prepare)
     if (worker->options->worker_end_turn != NULL) {
         worker->options->worker_end_turn(worker->user);
     }
+    trim_after_crowd(worker);
     set_timer(worker);
     stop_when_drained(worker);
 }

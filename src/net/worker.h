@@ -27,6 +27,7 @@
 #define MOTE_WORKER_POOL_KEEP 1048576u /* bytes of free blocks a worker keeps for the next calls */
 #define MOTE_WORKER_CIPHER_SCRATCH                                                                                     \
     (5u * MOTE_TLS_RECORD_MAX)            /* what MOTE_WORKER_SCRATCH bytes become in records, and the room one needs */
+#define MOTE_WORKER_CROWD      256u       /* connections: when most of so many have gone, so does their memory */
 #define MOTE_HANDSHAKES_BURST  4u         /* TLS handshakes at once: each takes milliseconds of CPU */
 #define MOTE_LISTENER_RETRY_NS 100000000u /* a listener that had to stop looks so often whether it may go on */
 
@@ -78,6 +79,7 @@ struct mote_worker {
     size_t listener_count;
     struct mote_list connections;
     size_t connection_count;
+    size_t connection_peak;    /* since free memory was given back last */
     struct mote_list unopened; /* connections without a preface yet, the oldest first */
     size_t unopened_count;
     size_t unopened_max;     /* this worker's share */

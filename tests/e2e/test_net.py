@@ -10,7 +10,7 @@ import time
 
 import grpc
 import pytest
-from conftest import sanitizer_environment, wait_for
+from conftest import RELEASE, Mote, sanitizer_environment, wait_for
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
@@ -54,6 +54,32 @@ def test_no_descriptors_left(mote):
         client.close()
     wait_for(lambda: answers(mote, program), what="room again")
     channel.close()
+    assert program.stop() == 0
+
+
+def resident_kib(program):
+    with open(f"/proc/{program.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def test_a_crowd_leaves_no_memory_behind(tmp_path):
+    """What a thousand connections have taken is the system's again soon after they have gone, and not only then free
+    for the next thousand."""
+    mote = Mote(tmp_path, RELEASE)
+    program = mote.serve(WORKERS="1")
+    assert answers(mote, program)
+    before = resident_kib(program)
+    clients = [socket.create_connection(host_and_port(program)) for _ in range(1500)]
+    for client in clients:
+        client.sendall(PREFACE + SETTINGS)
+    for client in clients:
+        assert client.recv(9)
+    crowded = resident_kib(program)
+    for client in clients:
+        client.close()
+    assert crowded - before > 10000
+    wait_for(lambda: resident_kib(program) - before < (crowded - before) / 4, what="the memory is given back")
+    assert answers(mote, program)
     assert program.stop() == 0
 
 
