@@ -71,7 +71,7 @@ def go(request, go_tool, tmp_path_factory):
             yield [*command, *options, f"--ca_file={authority.certificate}"]
 
 
-@pytest.mark.parametrize("case", CASES + SOAK + ORCA)
+@pytest.mark.parametrize("case", CASES + SOAK + ORCA + ["pick_first_unary"])
 def test_go(go, case):
     run([*go, f"--test_case={case}", *options_of(case)])
 
