@@ -253,9 +253,14 @@ def test_old_tickets(files, tmp_path, version):
     session = tmp_path / "session"
     try:
         get_session(program, version, session)
-        for hours, expected in ((0, True), (6, True), (11, True), (13, False), (40, False)):
-            clock.write_text(f"+{hours}h\n")
-            assert ("Reused, TLS" in s_client(program, version, "-sess_in", session)[1]) == expected, hours
+        # mbedtls 3.6 takes a ticket's age by the monotonic clock, which is left alone here: there it is the second
+        # change of keys that ends it.
+        at_13 = None if has_tls13(mote) else False
+        for hours, expected in ((0, True), (6, True), (11, True), (13, at_13), (26, False)):
+            (tmp_path / "next").write_text(f"+{hours}h\n")
+            os.replace(tmp_path / "next", clock)  # the library ends the process over a file that is half written
+            reused = "Reused, TLS" in s_client(program, version, "-sess_in", session)[1]
+            assert expected in (None, reused), hours
         get_session(program, version, session)  # by a key that is young again
         assert "Reused, TLS" in s_client(program, version, "-sess_in", session)[1]
     finally:
