@@ -9,7 +9,8 @@ import uuid
 
 import grpc
 import pytest
-from conftest import ADMIN_PASSWORD, Clients, reason_of
+from conftest import ADMIN_PASSWORD, RELEASE, Clients, Mote, reason_of
+from test_answers import Raw, message
 
 from auth.v1 import auth_pb2
 from user.v1 import user_pb2
@@ -222,3 +223,74 @@ def test_a_cancelled_watch_is_gone(admin):
         watch = Watch(admin)
         assert watch.next().change_type == HEARTBEAT
         watch.call.cancel()
+
+
+def import_users(client, names, display_name):
+    requests = (user_pb2.ImportUsersRequest(user=user_pb2.User(username=name, display_name=display_name)) for name in names)
+    answer = client.user.ImportUsers(requests, metadata=client.metadata, timeout=120)
+    assert answer.failed_count == 0
+    return answer.created_count
+
+
+def test_more_watches_than_share_a_read(mote):
+    """160 on one worker, over two connections: rounds of 128 at most, and everybody sees everything once and in order."""
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    server = mote.serve(WORKERS="1")
+    admin = connect(server)
+    clients = [Clients(Options(server, number), admin.token) for number in range(2)]
+    watches = [Watch(clients[number % 2]) for number in range(160)]
+    for watch in watches:
+        assert watch.next(30).change_type == HEARTBEAT
+    names = [f"user-{number:03}" for number in range(50)]
+    assert import_users(admin, names, "Somebody") == len(names)
+    for watch in watches:
+        assert [watch.change(60)[1].username for _ in names] == names
+    for watch in watches:
+        watch.call.cancel()
+    for client in (admin, *clients):
+        client.channel.close()
+    assert server.stop() == 0
+
+
+class Options:
+    """A server whose channels have connections of their own."""
+
+    def __init__(self, program, number):
+        self.program, self.number = program, number
+
+    def channel(self):
+        return self.program.channel(**{"grpc.use_local_subchannel_pool": 1, "test.number": self.number})
+
+
+def test_readers_that_stop_cost_bounded_memory(tmp_path):
+    """60 connections watch and read nothing while 4,000 users are made, half a megabyte for each of them; who reads sees them
+    all the same. Of the released program."""
+    mote = Mote(tmp_path, RELEASE)
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    server = mote.serve(WORKERS="1")
+    admin = connect(server)
+    reader = Watch(connect(server))
+    assert reader.next().change_type == HEARTBEAT
+    stopped = [Raw(server.address) for _ in range(60)]
+    for raw in stopped:
+        raw.h2.increment_flow_control_window(8 * 1024 * 1024)
+        raw.h2.update_settings({4: 8 * 1024 * 1024})  # INITIAL_WINDOW_SIZE: flow control does not hold it up
+        raw.flush()
+        raw.request(message(), "/user.v1.UserService/WatchUsers", extra=[("authorization", f"Bearer {admin.token}")])
+    time.sleep(0.5)
+    before = resident(server)
+    names = [f"user-{number:04}" for number in range(4000)]
+    assert import_users(admin, names, "n" * 60 + "\u00e9" * 4) == len(names)
+    assert [reader.change(60)[1].username for _ in names] == names
+    grown = resident(server) - before
+    assert grown < 16 * 1024 * 1024, grown
+    for raw in stopped:
+        raw.close()
+    reader.call.cancel()
+    admin.channel.close()
+    assert server.stop() == 0
+
+
+def resident(program):
+    with open(f"/proc/{program.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * 4096

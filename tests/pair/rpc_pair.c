@@ -37,6 +37,7 @@ int mote_rpc_pair_init(struct mote_rpc_pair *pair, struct mote_mem *mem, const s
 {
     memset(pair, 0, sizeof *pair);
     pair->mem = mem;
+    pair->server_mem = mem;
     pair->now_ns = MOTE_RPC_PAIR_START_NS;
     pair->chunk = ROOM;
     pair->reads = true;
@@ -57,7 +58,7 @@ int mote_rpc_pair_init(struct mote_rpc_pair *pair, struct mote_mem *mem, const s
 int mote_rpc_pair_connect_server(struct mote_rpc_pair *pair)
 {
     const struct mote_server_worker_options worker = {
-        .mem = pair->mem, .wheel = &pair->wheel, .user = pair->worker_user};
+        .mem = pair->server_mem, .wheel = &pair->wheel, .user = pair->worker_user};
     int error = mote_server_worker_new(&pair->worker, pair->server, &worker);
     if (error != 0) {
         return error;

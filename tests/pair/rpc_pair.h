@@ -19,6 +19,7 @@
 
 struct mote_rpc_pair {
     struct mote_mem *mem;
+    struct mote_mem *server_mem; /* of the server's worker; may be set before connecting */
     struct mote_limits limits;
     struct mote_timer_wheel wheel;
     uint64_t now_ns;

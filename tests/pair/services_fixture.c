@@ -155,6 +155,9 @@ void services_open(struct services_fixture *fixture, const struct services_optio
     must(mote_services_worker_new(&fixture->worker, services, options->mem != NULL ? options->mem : mote_mem_system(),
                                   &fixture->mailbox));
     fixture->pair.worker_user = fixture->worker;
+    if (options->connection_mem != NULL) {
+        fixture->pair.server_mem = options->connection_mem;
+    }
     must(mote_rpc_pair_connect(&fixture->pair));
 }
 

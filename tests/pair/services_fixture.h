@@ -67,6 +67,7 @@ struct services_fixture {
 struct services_options {
     const char *url; /* NULL: memory: */
     bool signup_open;
+    struct mote_mem *connection_mem;        /* of the connection and its calls; NULL: the system's */
     struct mote_mem *mem;                   /* of the services' worker alone; NULL: the system's */
     struct mote_password_settings settings; /* all zero: the cheapest */
 };

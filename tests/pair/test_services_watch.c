@@ -18,6 +18,7 @@
 #include "pair/peer.h"
 #include "pair/services_fixture.h"
 #include "services/page_token.h"
+#include "support/failing_mem.h"
 #include "support/fault_vfs.h"
 
 #define PASSWORD "correct horse battery"
@@ -46,18 +47,23 @@ struct environment {
     char url[64];
 };
 
-static int set_up(void **state)
+static int set_up_with(void **state, struct mote_mem *connection_mem)
 {
     struct environment *environment = calloc(1, sizeof *environment);
     struct services_fixture *fixture = &environment->fixture;
     snprintf(environment->folder, sizeof environment->folder, "/tmp/mote-watch-XXXXXX");
     assert_non_null(mkdtemp(environment->folder));
     snprintf(environment->url, sizeof environment->url, "sqlite:%s/mote.db", environment->folder);
-    services_open(fixture, &(struct services_options){.url = environment->url});
+    services_open(fixture, &(struct services_options){.url = environment->url, .connection_mem = connection_mem});
     services_make_user(fixture, "admin", MOTE_ROLE_BIT_ADMIN, PASSWORD, NULL);
     services_login(fixture, "admin", PASSWORD, &environment->admin);
     *state = environment;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, NULL);
 }
 
 static int tear_down(void **state)
@@ -477,6 +483,45 @@ static void test_store_fails(void **state)
     mote_store_session_close(session);
 }
 
+/* Each allocation of a watch and of what it is told fails in turn: the connection ends, or the stream does, or it goes
+ * on and misses nothing; the other stream of the connection too; nothing is left behind. */
+static void test_out_of_memory(void **state)
+{
+    struct mote_failing_mem mem;
+    unsigned streams_ended = 0;
+    unsigned connections_ended = 0;
+    (void)state;
+    mote_failing_mem_init(&mem);
+    for (size_t fail_at = 1; fail_at == 1 || mem.failures > 0; fail_at++) {
+        void *fresh = NULL;
+        assert_true(fail_at < 1000);
+        set_up_with(&fresh, &mem.mem);
+        struct environment *environment = fresh;
+        const struct watcher *other = watch(environment, 1, "", environment->admin.access);
+        mote_failing_mem_arm(&mem, fail_at, false);
+        const struct watcher *watcher = watch(environment, 0, "", environment->admin.access);
+        create_users(environment, 3);
+        const size_t failures = mem.failures;
+        mote_failing_mem_arm(&mem, 0, false);
+        settle(environment);
+        const bool is_over = environment->fixture.pair.server_error != 0;
+        const struct watcher *const both[] = {watcher, other};
+        for (size_t i = 0; i < 2; i++) {
+            if (both[i]->answer->done) {
+                assert_int_not_equal(both[i]->answer->status, MOTE_STATUS_OK);
+            } else if (!is_over) {
+                assert_created(both[i], 1, 3);
+            }
+        }
+        connections_ended += is_over;
+        streams_ended += !is_over && watcher->answer->done;
+        tear_down(&fresh);
+        assert_int_equal(mem.live_count, 0);
+        mem.failures = failures;
+    }
+    assert_true(connections_ended > 0 && streams_ended > 0);
+}
+
 /* --- a peer that writes its frames by hand ----------------------------------------------------------------------- */
 
 struct bare {
@@ -588,11 +633,17 @@ static void test_two_windows_of_one_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_STORE(test_heartbeats),     WITH_STORE(test_changes),
-        WITH_STORE(test_resume),         WITH_STORE(test_bad_tokens),
-        WITH_STORE(test_access_ends),    WITH_STORE(test_token_expires),
-        WITH_STORE(test_stopped_reader), WITH_STORE(test_shutdown),
-        WITH_STORE(test_store_fails),    WITH_STORE(test_two_windows_of_one_byte),
+        WITH_STORE(test_heartbeats),
+        WITH_STORE(test_changes),
+        WITH_STORE(test_resume),
+        WITH_STORE(test_bad_tokens),
+        WITH_STORE(test_access_ends),
+        WITH_STORE(test_token_expires),
+        WITH_STORE(test_stopped_reader),
+        WITH_STORE(test_shutdown),
+        WITH_STORE(test_store_fails),
+        WITH_STORE(test_two_windows_of_one_byte),
+        cmocka_unit_test(test_out_of_memory),
     };
     fault_vfs_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
