@@ -122,6 +122,24 @@ static int answer_configz(void *context, const struct mote_http1_request *reques
     return answer_printed(reply, reply->content_type, print_config, observe->options);
 }
 
+static int answer_status(void *context, const struct mote_http1_request *request, struct mote_admin_reply *reply)
+{
+    (void)request;
+    return answer_printed(reply, "application/json", mote_observe_print_status, context);
+}
+
+static int answer_page(void *context, const struct mote_http1_request *request, struct mote_admin_reply *reply)
+{
+    const struct mote_slice page = mote_observe_page();
+    (void)context;
+    (void)request;
+    reply->content_type = "text/html; charset=utf-8";
+    reply->extra =
+        "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
+    return mote_buffer_append(reply->body, page.data, page.length);
+}
+
 /* PUT /loglevel?debug */
 static int answer_loglevel(void *context, const struct mote_http1_request *request, struct mote_admin_reply *reply)
 {
@@ -148,6 +166,8 @@ static const struct mote_admin_route routes[] = {
     {"/healthz", MOTE_ADMIN_OPEN, answer_livez},
     {"/readyz", MOTE_ADMIN_OPEN, answer_readyz},
     {"/metrics", 0, answer_metrics},
+    {"/statusz.json", 0, answer_status},
+    {"/", 0, answer_page},
     {"/version", 0, answer_version},
     {"/configz", 0, answer_configz},
     {"/loglevel", MOTE_ADMIN_PUT, answer_loglevel},

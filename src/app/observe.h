@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "app/admin_site.h"
 #include "app/effective.h"
@@ -48,6 +49,9 @@ void mote_observe_close(struct mote_observe *observe);
 
 /* metrics_values.c: what the scrape itself finds out, added to what the workers have counted. */
 void mote_observe_values(const struct mote_observe *observe, double values[MOTE_METRIC_COUNT]);
+/* status.c: /statusz.json, and the page that shows it. */
+void mote_observe_print_status(FILE *out, const void *observe);
+struct mote_slice mote_observe_page(void);
 bool mote_observe_is_ready(const struct mote_observe *observe);
 
 #endif

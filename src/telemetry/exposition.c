@@ -133,24 +133,42 @@ static uint64_t sum_text(const struct mote_metrics *metrics, size_t family, cons
     return sum;
 }
 
+void mote_metrics_each_text(const struct mote_metrics *metrics, enum mote_metric_text family,
+                            void (*each)(void *context, const char *text, uint64_t count), void *context)
+{
+    for (size_t i = 0; i < metrics->options.shards; i++) {
+        for (size_t j = 0; j < MOTE_METRIC_TEXTS_MAX; j++) {
+            const char *text = atomic_load_explicit(&metrics->shards[i]->texts[j].text, memory_order_acquire);
+            if (text == NULL) {
+                break;
+            }
+            const bool is_of_it = metrics->shards[i]->texts[j].family == family;
+            const uint64_t sum = is_of_it ? sum_text(metrics, family, text, i, j) : 0;
+            if (sum > 0) {
+                each(context, text, sum);
+            }
+        }
+    }
+}
+
+struct family_writer {
+    struct writer *writer;
+    size_t family;
+};
+
+static void put_text(void *context, const char *text, uint64_t count)
+{
+    const struct family_writer *of = context;
+    put(of->writer, "%s{%s=\"%s\"} %llu\n", texts[of->family].name, texts[of->family].label, text,
+        (unsigned long long)count);
+}
+
 static void put_texts(struct writer *writer, const struct mote_metrics *metrics)
 {
     for (size_t family = 0; family < sizeof texts / sizeof texts[0]; family++) {
+        struct family_writer of = {writer, family};
         put_family(writer, texts[family].name, "counter", texts[family].help);
-        for (size_t i = 0; i < metrics->options.shards; i++) {
-            for (size_t j = 0; j < MOTE_METRIC_TEXTS_MAX; j++) {
-                const char *text = atomic_load_explicit(&metrics->shards[i]->texts[j].text, memory_order_acquire);
-                if (text == NULL) {
-                    break;
-                }
-                const uint64_t sum =
-                    metrics->shards[i]->texts[j].family == family ? sum_text(metrics, family, text, i, j) : 0;
-                if (sum > 0) {
-                    put(writer, "%s{%s=\"%s\"} %llu\n", texts[family].name, texts[family].label, text,
-                        (unsigned long long)sum);
-                }
-            }
-        }
+        mote_metrics_each_text(metrics, (enum mote_metric_text)family, put_text, &of);
     }
 }
 

@@ -122,6 +122,10 @@ void mote_metrics_sum_calls(const struct mote_metrics *metrics, size_t method, s
 void mote_metrics_sum_histogram(const struct mote_metrics *metrics, enum mote_metric_histogram_id id,
                                 struct mote_metric_histogram *out);
 
+/* Every text that was counted, once, with how often on all workers. */
+void mote_metrics_each_text(const struct mote_metrics *metrics, enum mote_metric_text family,
+                            void (*each)(void *context, const char *text, uint64_t count), void *context);
+
 /* All of it as text, version 0.0.4 of Prometheus' format, or OpenMetrics 1.0. `values` is what
  * mote_metrics_sum left; NaN: that series is left out. `build` is the labels of mote_build_info. */
 MOTE_MUST_CHECK int mote_metrics_write(const struct mote_metrics *metrics, const double values[MOTE_METRIC_COUNT],

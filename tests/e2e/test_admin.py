@@ -190,6 +190,52 @@ def test_calls_are_counted_once(mote):
     channel.close()
 
 
+def test_status(mote):
+    """The figures as JSON; methods that were called with their quantiles."""
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    program = mote.serve()
+    with program.channel() as channel:
+        for _ in range(20):
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        with pytest.raises(grpc.RpcError):
+            channel.unary_unary("/user.v1.UserService/GetUser")(b"")
+    status, headers, body = ask(program, "/statusz.json")
+    found = json.loads(body)
+    assert status == 200 and headers["Content-Type"] == "application/json"
+    assert found["state"] == "serving" and found["ready"] is True and found["store_healthy"] == 1
+    assert found["connections_total"] >= 1 and abs(found["now"] - time.time()) < 5 and found["started"] <= found["now"]
+    methods = {method["method"]: method for method in found["methods"]}
+    assert set(methods) == {"Check", "GetUser"} and found["failures"] == {"CREDENTIALS_MISSING": 1}
+    check = methods["Check"]
+    assert (check["started"], check["handled"], check["ok"], check["server_errors"]) == (20, 20, 20, 0)
+    assert 0 < check["p50"] <= check["p90"] <= check["p99"] < 10
+
+
+def test_the_page_needs_nothing_else(mote):
+    program = mote.serve()
+    status, headers, body = ask(program, "/")
+    assert status == 200 and headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert not re.search(rb"(?:src|href|url)\s*[=(]", body)
+
+
+def test_the_page_in_a_browser(mote, tmp_path):
+    """What a person sees after a few seconds, in Chromium: the state, a method that was called, a failure that was counted."""
+    if shutil.which("chromium") is None:
+        pytest.skip("no chromium")
+    program = mote.serve()
+    with program.channel() as channel:
+        with pytest.raises(grpc.RpcError):
+            channel.unary_unary("/user.v1.UserService/GetUser")(b"")
+    result = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000",
+                             f"--user-data-dir={tmp_path}", "--dump-dom", f"http://{program.admin}/"],
+                            capture_output=True, text=True, timeout=120, check=False)
+    assert '<span id="state" class="ready">ready</span>' in result.stdout, result.stderr[-2000:]
+    assert "user.v1.UserService/GetUser" in result.stdout and "CREDENTIALS_MISSING" in result.stdout
+    assert result.stdout.count("<polyline") == 3
+
+
 BAD = [
     (b"\x16\x03\x01\x02\x00\x01\x00", 400),
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
