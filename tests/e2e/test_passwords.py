@@ -154,7 +154,7 @@ def test_an_account_from_everywhere(mote):
 @pytest.mark.thread
 def test_guesses_at_once_are_no_way_around(mote):
     """Of 24 guesses under way together five are told that they are wrong; the right one among the rest is not told."""
-    program, admin, _ = set_up(mote, PASSWORD_HASH="argon2id:m=8192,t=2,p=1", PASSWORD_HASH_CONCURRENCY="2")
+    program, admin, _ = set_up(mote, PASSWORD_HASH="argon2id:m=2048,t=1,p=1", PASSWORD_HASH_CONCURRENCY="2")
     clients = [Clients(program) for _ in range(24)]
 
     def attempt(index):
