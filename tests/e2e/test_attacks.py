@@ -100,6 +100,29 @@ def test_an_upload_without_a_good_token_is_cut_off(server, authorization, reason
     raw.close()
 
 
+def test_enum_values_that_nobody_knows(server):
+    """Enums of proto3 are open: any number may come, and the field is named. A hint is one."""
+    client = Clients(server)
+    client.login("admin", ADMIN_PASSWORD)
+    for number in (4, 77, 2**31 - 1, -1, -2**31):
+        calls = [
+            (client.user.CreateUser, user_pb2.CreateUserRequest(user=user_pb2.User(username="ada", roles=[number])), "user.roles"),
+            (client.user.UpdateUser, user_pb2.UpdateUserRequest(user=user_pb2.User(id="me", roles=[1, number])), "user.roles"),
+            (client.auth.ValidateToken, auth_pb2.ValidateTokenRequest(access_token=client.token, required_role=number), "required_role"),
+            (client.auth.Logout, auth_pb2.LogoutRequest(scope=number), "scope"),
+        ]
+        for call, request, field in calls:
+            with pytest.raises(grpc.RpcError) as caught:
+                call(request, metadata=client.metadata, timeout=20)
+            code, reason, _, fields = reason_of(caught.value)
+            assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"), (field, number)
+            assert [name.split("[")[0] for name in fields] == [field], number
+        if number >= 0:
+            client.auth.RevokeToken(auth_pb2.RevokeTokenRequest(token="nonsense", token_type_hint=number), timeout=20)
+    get_me(client)
+    client.channel.close()
+
+
 # --- rights that end ---------------------------------------------------------------------------------------------
 
 
