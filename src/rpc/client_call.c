@@ -228,14 +228,14 @@ static void take_data(struct mote_client_call *call, struct mote_slice data)
     }
 }
 
-/* The server never looked at it: once, and only with everything still at hand, it is made again. */
-static bool try_again(struct mote_client_call *call)
+/* The server never looked at it: with everything still at hand it is made again; once, if it has seen the server. */
+static bool try_again(struct mote_client_call *call, bool was_requested)
 {
-    if (call->channel == NULL || !call->keeps || call->was_refused || call->channel->closed) {
+    if (call->channel == NULL || !call->keeps || (was_requested && call->was_refused) || call->channel->closed) {
         return false;
     }
     unlink_call(call);
-    call->was_refused = true;
+    call->was_refused |= was_requested;
     call->connection = NULL;
     mote_client_channel_enqueue(call->channel, call, true);
     return true;
@@ -246,7 +246,9 @@ static void take_closed(struct mote_client_call *call, const struct mote_event *
     struct mote_client_connection *connection = call->connection;
     const uint32_t error = event->u.end.error;
     call->stream = NULL;
-    if (error == MOTE_H2_REFUSED_STREAM && event->by_peer && try_again(call)) {
+    const bool was_requested = mote_h2_was_requested(event->stream);
+    const bool was_refused = error == MOTE_H2_REFUSED_STREAM && event->by_peer;
+    if ((was_refused || (connection->lost && !was_requested)) && try_again(call, was_requested)) {
         return;
     }
     if (connection->lost) {

@@ -2,8 +2,9 @@
 /*
  * A channel, sans-IO: calls to one target, whichever connection carries them. It asks its transport for a connection
  * when there is a call for one, again after a failure (gRPC's connection-backoff.md), and a new one when the server
- * goes away: calls that run there finish there, and those that the server says it never looked at (a GOAWAY below
- * them, REFUSED_STREAM) are made again on the next connection, once, as gRFC A6 allows without asking. One thread.
+ * goes away: calls that run there finish there, and those that never left, or that the server says it never looked
+ * at (a GOAWAY below them, REFUSED_STREAM; once), are made again on the next connection, as gRFC A6 allows unasked. One
+ * thread.
  *
  * A call waits while a connection is being made, or all have as many streams as their server takes. While the channel
  * is in TRANSIENT_FAILURE a call ends UNAVAILABLE at once, and so do those that waited for the connection that failed;

@@ -157,6 +157,8 @@ MOTE_MUST_CHECK int mote_h2_check_request(const struct mote_h2 *h2);
  * pseudo-header fields. With `end_stream` nothing follows. */
 MOTE_MUST_CHECK int mote_h2_request(struct mote_h2 *h2, const struct mote_field *fields, size_t count, bool end_stream,
                                     void *user, struct mote_stream **out);
+/* Client: the request has been given to the transport, or a part of it. Also while its CLOSED event is handled. */
+bool mote_h2_was_requested(const struct mote_stream *stream);
 /* Server: the response's header block; `fields` start with :status. With `end_stream` it is the whole answer. Fields
  * that are not MOTE_FIELD_STATIC are copied. */
 MOTE_MUST_CHECK int mote_h2_respond(struct mote_stream *stream, const struct mote_field *fields, size_t count,

@@ -327,6 +327,12 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS:
         mote_meter_sent(&h2->meter, frame->hd.type == NGHTTP2_DATA);
+        if (h2->role == MOTE_ROLE_CLIENT && frame->hd.type == NGHTTP2_HEADERS) {
+            struct mote_h2_stream *stream = find(h2, frame->hd.stream_id);
+            if (stream != NULL) {
+                stream->requested = true;
+            }
+        }
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
             struct mote_h2_stream *stream = find(h2, frame->hd.stream_id);
             if (stream != NULL) {

@@ -98,6 +98,7 @@ struct mote_h2_stream {
     size_t unconsumed;       /* bytes received and not yet returned as stream credit */
     enum mote_h2_deferral deferral;
     bool announced;    /* its HEADERS event was queued */
+    bool requested;    /* client: its HEADERS were given to the transport */
     bool headers_done; /* the request's, or the final response's, header block has come */
     bool peer_ended;   /* END_STREAM has come */
     bool peer_reset;   /* RST_STREAM has come */

@@ -320,6 +320,11 @@ int mote_h2_request(struct mote_h2 *h2, const struct mote_field *fields, size_t 
     return 0;
 }
 
+bool mote_h2_was_requested(const struct mote_stream *public)
+{
+    return MOTE_CONTAINER_OF(public, const struct mote_h2_stream, public)->requested;
+}
+
 /* MOTE_ECLOSED when nothing may be written to it any more. */
 static int check_open(const struct mote_h2_stream *stream)
 {
