@@ -78,8 +78,8 @@ static int answer_metrics(void *context, const struct mote_http1_request *reques
 }
 
 /* What `print` prints. */
-static int answer_printed(struct mote_admin_reply *reply, const char *content_type,
-                          void (*print)(FILE *out, const void *), const void *what)
+static int answer_printed(struct mote_admin_reply *reply, const char *content_type, void (*print)(FILE *out, void *),
+                          void *what)
 {
     char *text = NULL;
     size_t length = 0;
@@ -94,7 +94,7 @@ static int answer_printed(struct mote_admin_reply *reply, const char *content_ty
     return error;
 }
 
-static void print_version(FILE *out, const void *what)
+static void print_version(FILE *out, void *what)
 {
     (void)what;
     fprintf(out, "{\"version\":\"%s\",\"build\":\"%s\"}\n", mote_command_version_number(), mote_command_version_text());
@@ -107,9 +107,10 @@ static int answer_version(void *context, const struct mote_http1_request *reques
     return answer_printed(reply, "application/json", print_version, NULL);
 }
 
-static void print_config(FILE *out, const void *what)
+static void print_config(FILE *out, void *what)
 {
-    mote_options_print_values(out, what);
+    const struct mote_observe *observe = what;
+    mote_options_print_values(out, observe->options);
 }
 
 static int answer_configz(void *context, const struct mote_http1_request *request, struct mote_admin_reply *reply)
@@ -119,7 +120,7 @@ static int answer_configz(void *context, const struct mote_http1_request *reques
     if (!observe->options->admin_configz) {
         return mote_admin_site_text(reply, 404, "ADMIN_CONFIGZ is off.");
     }
-    return answer_printed(reply, reply->content_type, print_config, observe->options);
+    return answer_printed(reply, reply->content_type, print_config, context);
 }
 
 static int answer_status(void *context, const struct mote_http1_request *request, struct mote_admin_reply *reply)
@@ -208,6 +209,7 @@ int mote_observe_open(struct mote_observe *observe, const struct mote_server *se
 {
     const struct mote_clock *clock = mote_clock_system();
     observe->started = clock->wall_ns(clock->context) / (int64_t)MOTE_NS_PER_SECOND;
+    pthread_mutex_init(&observe->lock, NULL);
     int error = list_methods(observe, server);
     if (error != 0) {
         return error;

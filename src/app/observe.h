@@ -6,6 +6,7 @@
 #ifndef MOTE_APP_OBSERVE_H
 #define MOTE_APP_OBSERVE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +20,14 @@
 #include "security/password.h"
 #include "store/store.h"
 #include "telemetry/metrics.h"
+
+#define MOTE_OBSERVE_HISTORY       150u /* samples: five minutes */
+#define MOTE_OBSERVE_HISTORY_EVERY 2    /* seconds */
+
+struct mote_observe_sample {
+    int64_t at; /* wall time, seconds; 0: none yet */
+    uint64_t calls, server_errors, connections;
+};
 
 struct mote_observe {
     /* The owner's, set before open. */
@@ -35,6 +44,9 @@ struct mote_observe {
     struct mote_metrics *metrics;
     struct mote_metric_method *methods;
     size_t method_count;
+    pthread_mutex_t lock; /* of the two below */
+    struct mote_observe_sample history[MOTE_OBSERVE_HISTORY];
+    size_t sampled; /* ever */
     struct mote_admin_site site;
     struct mote_admin *admin; /* NULL: ADMIN_LISTEN=off */
 };
@@ -49,8 +61,10 @@ void mote_observe_close(struct mote_observe *observe);
 
 /* metrics_values.c: what the scrape itself finds out, added to what the workers have counted. */
 void mote_observe_values(const struct mote_observe *observe, double values[MOTE_METRIC_COUNT]);
+/* Takes a sample when it is time for one; to be called each second or so, by one thread. */
+void mote_observe_tick(struct mote_observe *observe);
 /* status.c: /statusz.json, and the page that shows it. */
-void mote_observe_print_status(FILE *out, const void *observe);
+void mote_observe_print_status(FILE *out, void *observe);
 struct mote_slice mote_observe_page(void);
 bool mote_observe_is_ready(const struct mote_observe *observe);
 

@@ -516,6 +516,7 @@ static int serve_until_signal(struct process *process)
         }
         handle_signal(process, number);
         change_health(process, mote_store_is_healthy(process->store));
+        mote_observe_tick(&process->observe);
         if (mote_keys_retire(&process->keys, now())) {
             mote_runtime_visit(process->runtime);
         }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is going on, as JSON. Every string in it is one of the program's own and needs no escapes. */
 #include "wire/status.h"
+#include <stdlib.h>
+
 #include "app/command.h"
 #include "app/observe.h"
 
@@ -35,17 +37,23 @@ static double quantile(const struct mote_metric_histogram *histogram, double sha
     return bounds[MOTE_METRIC_BUCKETS];
 }
 
+static uint64_t count_errors(const struct mote_metric_calls *calls)
+{
+    uint64_t errors = 0;
+    for (unsigned code = 0; code < MOTE_METRIC_CODES; code++) {
+        errors += mote_status_is_servers_fault((enum mote_status)code) ? mote_counter_read(&calls->handled[code]) : 0;
+    }
+    return errors;
+}
+
 static void print_method(FILE *out, const struct mote_observe *observe, const struct mote_metric_method *method,
                          const char **comma)
 {
     struct mote_metric_calls calls;
     uint64_t handled = 0;
-    uint64_t errors = 0;
     mote_metrics_sum_calls(observe->metrics, method->index, &calls);
     for (unsigned code = 0; code < MOTE_METRIC_CODES; code++) {
-        const uint64_t count = mote_counter_read(&calls.handled[code]);
-        handled += count;
-        errors += mote_status_is_servers_fault((enum mote_status)code) ? count : 0;
+        handled += mote_counter_read(&calls.handled[code]);
     }
     const uint64_t started = mote_counter_read(&calls.started);
     if (started > 0) {
@@ -54,7 +62,7 @@ static void print_method(FILE *out, const struct mote_observe *observe, const st
                 "\"server_errors\":%llu,\"p50\":%.6g,\"p90\":%.6g,\"p99\":%.6g}",
                 *comma, method->service, method->method, method->type, (unsigned long long)started,
                 (unsigned long long)handled, (unsigned long long)mote_counter_read(&calls.handled[MOTE_STATUS_OK]),
-                (unsigned long long)errors, quantile(&calls.time, 0.5), quantile(&calls.time, 0.9),
+                (unsigned long long)count_errors(&calls), quantile(&calls.time, 0.5), quantile(&calls.time, 0.9),
                 quantile(&calls.time, 0.99));
         *comma = ",";
     }
@@ -118,9 +126,49 @@ static void print_values(FILE *out, const struct mote_observe *observe)
     }
 }
 
-void mote_observe_print_status(FILE *out, const void *of)
+void mote_observe_tick(struct mote_observe *observe)
 {
-    const struct mote_observe *observe = of;
+    const struct mote_clock *clock = mote_clock_system();
+    struct mote_observe_sample sample = {.at = clock->wall_ns(clock->context) / (int64_t)MOTE_NS_PER_SECOND};
+    double values[MOTE_METRIC_COUNT] = {0};
+    if (observe->sampled > 0 && llabs(sample.at - observe->history[(observe->sampled - 1) % MOTE_OBSERVE_HISTORY].at) <
+                                    MOTE_OBSERVE_HISTORY_EVERY) {
+        return;
+    }
+    for (size_t i = 0; i < observe->method_count; i++) {
+        struct mote_metric_calls calls;
+        mote_metrics_sum_calls(observe->metrics, observe->methods[i].index, &calls);
+        sample.calls += mote_counter_read(&calls.started);
+        sample.server_errors += count_errors(&calls);
+    }
+    mote_metrics_sum(observe->metrics, values);
+    sample.connections = (uint64_t)values[MOTE_METRIC_CONNECTIONS];
+    pthread_mutex_lock(&observe->lock);
+    observe->history[observe->sampled++ % MOTE_OBSERVE_HISTORY] = sample;
+    pthread_mutex_unlock(&observe->lock);
+}
+
+/* The oldest first. */
+static void print_history(FILE *out, struct mote_observe *observe)
+{
+    const char *comma = "";
+    fputs(",\"history\":[", out);
+    pthread_mutex_lock(&observe->lock);
+    for (size_t i = 0; i < MOTE_OBSERVE_HISTORY; i++) {
+        const struct mote_observe_sample *sample = &observe->history[(observe->sampled + i) % MOTE_OBSERVE_HISTORY];
+        if (sample->at != 0) {
+            fprintf(out, "%s[%lld,%llu,%llu,%llu]", comma, (long long)sample->at, (unsigned long long)sample->calls,
+                    (unsigned long long)sample->server_errors, (unsigned long long)sample->connections);
+            comma = ",";
+        }
+    }
+    pthread_mutex_unlock(&observe->lock);
+    fputc(']', out);
+}
+
+void mote_observe_print_status(FILE *out, void *of)
+{
+    struct mote_observe *observe = of;
     const struct mote_clock *clock = mote_clock_system();
     const char *comma = "";
     fprintf(out, "{\"state\":\"%s\",\"ready\":%s,\"now\":%.3f,\"build\":\"%s\"",
@@ -137,5 +185,6 @@ void mote_observe_print_status(FILE *out, const void *of)
     fputc(']', out);
     print_texts(out, observe, "connections_ended", MOTE_METRIC_TEXT_CONNECTION_ENDS);
     print_texts(out, observe, "failures", MOTE_METRIC_TEXT_FAILURES);
+    print_history(out, observe);
     fputs("}\n", out);
 }

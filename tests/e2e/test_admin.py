@@ -210,6 +210,10 @@ def test_status(mote):
     check = methods["Check"]
     assert (check["started"], check["handled"], check["ok"], check["server_errors"]) == (20, 20, 20, 0)
     assert 0 < check["p50"] <= check["p90"] <= check["p99"] < 10
+    wait_for(lambda: [row[1] for row in json.loads(ask(program, "/statusz.json")[2])["history"]][-1:] == [21],
+             what="a sample with all calls")
+    history = json.loads(ask(program, "/statusz.json")[2])["history"]
+    assert history == sorted(history) and history[-1][2] == 0
 
 
 def test_the_page_needs_nothing_else(mote):
