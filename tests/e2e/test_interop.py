@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 from certificates import Identity
-from conftest import BUILD, TOOLS, Program, sanitizer_environment
+from conftest import BUILD, ROOT, TOOLS, Program, sanitizer_environment
 
 NAME = "foo.test.google.fr"
 SOAK_CALLS = 1000
@@ -116,6 +116,31 @@ def test_java(java, transport, record_property):
             failed[case] = result.result()
     record_property("interop, Java", f"{len(cases) - len(failed)} of {len(cases)} cases passed over {transport}")
     assert not failed, failed
+
+
+@pytest.fixture(scope="module", params=["plaintext", "TLS"])
+def node(request, tmp_path_factory):
+    """The command line of the cases by grpc-js, but for the case, and what stands behind it."""
+    if os.environ.get("MOTE_NO_NODE"):
+        pytest.skip(os.environ["MOTE_NO_NODE"])
+    modules = TOOLS / "node"
+    assert modules.exists(), f"{modules} is missing: tests/run fetches it"
+    files, trust = [], []
+    if request.param == "TLS":
+        folder = tmp_path_factory.mktemp("node")
+        authority = Identity(folder, "authority", authority=True)
+        identity = Identity(folder, "server", issuer=authority, names=["*.test.google.fr"])
+        files, trust = [identity.certificate, identity.key], [authority.certificate, NAME]
+    with serve(*files) as options:
+        host, port = (option.split("=")[1] for option in options[:2])
+        yield ["node", ROOT / "tests/tools/node/interop.js", modules, ROOT / "tests/servers/interop.proto",
+               f"{host}:{port}"], trust
+
+
+@pytest.mark.parametrize("case", CASES + ["compressed_unary"])
+def test_node(node, case):
+    command, trust = node
+    assert f"{case}: passed" in run([*command, case, *trust])
 
 
 @pytest.fixture(scope="module")

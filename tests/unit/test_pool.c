@@ -328,7 +328,7 @@ static void a_second_release_is_noticed(void **state)
         const pid_t child = fork();
         if (child == 0) {
             struct fixture fixture;
-            (void)freopen("/dev/null", "w", stderr);
+            (void)!freopen("/dev/null", "w", stderr);
             open_pool(&fixture, KEEP_MAX);
             void *block = mote_mem_allocate(fixture.mem, sizes[i]);
             mote_mem_release(fixture.mem, block);
