@@ -96,6 +96,9 @@ def test_an_upload_without_a_good_token_is_cut_off(server, authorization, reason
     if result["reset"] is None:
         result = raw.answer(stream)
         assert result["reset"] == 0  # NO_ERROR: the client may stop sending
+    while raw.h2.outbound_flow_control_window < 9:  # the connection's credit comes back
+        raw.h2.receive_data(raw.socket.recv(65536))
+        raw.flush()
     assert status_of(raw.answer(raw.request(ME, GET_USER, extra=[("authorization", token)]))) == "0"
     raw.close()
 

@@ -35,7 +35,7 @@ def probe(client, stop, times):
         start = time.monotonic()
         client.user.HealthCheck(empty_pb2.Empty(), timeout=30)
         times.append(time.monotonic() - start)
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def login(program):

@@ -174,8 +174,8 @@ def test_end(by_cmake, start, stubs, grpcurl):
         watch = other.unary_stream("/grpc.health.v1.Health/Watch", request_serializer=lambda value: value,
                                    response_deserializer=lambda value: value)(b"\n\x12greeter.v1.Greeter", timeout=20)
         assert next(watch) == b"\x08\x01"
-        numbers = services.GreeterStub(channel).CountDown(messages.CountDownRequest(**{"from": 300000}), timeout=30)
-        assert next(numbers).number == 300000
+        numbers = services.GreeterStub(channel).CountDown(messages.CountDownRequest(**{"from": 50000}), timeout=30)
+        assert next(numbers).number == 50000
         program.process.send_signal(signal.SIGTERM)
         assert next(watch) == b"\x08\x02"
         assert [answer.number for answer in numbers][-1] == 0
