@@ -134,7 +134,14 @@ bool mote_command_dial(struct mote_dial **out, const struct mote_command_call *c
         snprintf(problem, sizeof problem, "%s says nothing of the address: want --addr", address);
         error = MOTE_EINVAL;
     } else if (authority != NULL || is_own) {
-        error = mote_tls_files_load_client(&tls, is_own ? own : authority, is_own, problem);
+        const struct mote_tls_client_files files = {.authorities = is_own ? own : authority,
+                                                    .is_pinned = is_own,
+                                                    .certificate = call->values[MOTE_COMMAND_FLAG_TLS_CERT],
+                                                    .key = call->values[MOTE_COMMAND_FLAG_TLS_KEY]};
+        error = mote_tls_files_load_client(&tls, &files, problem);
+    } else if (call->values[MOTE_COMMAND_FLAG_TLS_CERT] != NULL || call->values[MOTE_COMMAND_FLAG_TLS_KEY] != NULL) {
+        snprintf(problem, sizeof problem, "--tls-cert and --tls-key are for TLS: want --tls-ca");
+        error = MOTE_EINVAL;
     }
     if (error == 0) {
         copy_host(host, name != NULL ? name : address);

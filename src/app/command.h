@@ -110,7 +110,14 @@ void mote_command_close_log(struct mote_log_sink *sink);
 #define MOTE_COMMAND_ADDRESS_MAX 256u
 
 /* The first flags of every command that asks a server. */
-enum { MOTE_COMMAND_FLAG_ADDR, MOTE_COMMAND_FLAG_TLS_CA, MOTE_COMMAND_FLAG_TLS_NAME, MOTE_COMMAND_DIAL_FLAGS };
+enum {
+    MOTE_COMMAND_FLAG_ADDR,
+    MOTE_COMMAND_FLAG_TLS_CA,
+    MOTE_COMMAND_FLAG_TLS_NAME,
+    MOTE_COMMAND_FLAG_TLS_CERT,
+    MOTE_COMMAND_FLAG_TLS_KEY,
+    MOTE_COMMAND_DIAL_FLAGS
+};
 
 #define MOTE_COMMAND_DIAL_FLAG_ROWS                                                                                    \
     [MOTE_COMMAND_FLAG_ADDR] = {"--addr", "ADDRESS", NULL,                                                             \
@@ -119,7 +126,10 @@ enum { MOTE_COMMAND_FLAG_ADDR, MOTE_COMMAND_FLAG_TLS_CA, MOTE_COMMAND_FLAG_TLS_N
                                   "speak TLS, and trust servers signed by an authority of this file; without it, "     \
                                   "where TLS_CERT_FILE is set, speak TLS and trust that very certificate"},            \
     [MOTE_COMMAND_FLAG_TLS_NAME] = {"--tls-name", "NAME", NULL,                                                        \
-                                    "the name in the server's certificate; without it, the host of the address"}
+                                    "the name in the server's certificate; without it, the host of the address"},      \
+    [MOTE_COMMAND_FLAG_TLS_CERT] = {"--tls-cert", "FILE", NULL,                                                        \
+                                    "the certificate to show to a server that asks for one"},                          \
+    [MOTE_COMMAND_FLAG_TLS_KEY] = {"--tls-key", "FILE", NULL, "its key; without it, the key is in --tls-cert"}
 
 struct mote_dial;
 

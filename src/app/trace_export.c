@@ -401,8 +401,9 @@ static int open_channel(struct mote_trace_export *exporter, char problem[MOTE_TR
     }
     if (endpoint.is_tls || (!endpoint.has_scheme && !options->otel_exporter_otlp_insecure)) {
         const char *authorities = options->otel_exporter_otlp_certificate;
-        error =
-            mote_tls_files_load_client(&tls, authorities != NULL ? authorities : SYSTEM_AUTHORITIES, false, problem);
+        const struct mote_tls_client_files files = {.authorities =
+                                                        authorities != NULL ? authorities : SYSTEM_AUTHORITIES};
+        error = mote_tls_files_load_client(&tls, &files, problem);
     }
     if (error == 0) {
         snprintf(user_agent, sizeof user_agent, "mote/%.*s OTel-OTLP-Exporter-C/%.*s", (int)exporter->version.length,

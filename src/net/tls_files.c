@@ -235,16 +235,40 @@ int mote_tls_files_load(struct mote_tls_files *files, struct mote_tls_context **
     return result;
 }
 
-int mote_tls_files_load_client(struct mote_tls_context **out, const char *list, bool is_pinned,
+static int read_client(struct reading *reading, const struct mote_tls_client_files *files, struct mote_tls_options *tls,
+                       struct mote_tls_identity *identity)
+{
+    int result = read_pem(reading, &tls->authorities, files->authorities, 0);
+    if (result == 0 && files->certificate == NULL && files->key != NULL) {
+        (void)snprintf(reading->problem, MOTE_TLS_FILES_PROBLEM_MAX, "%.200s: a key, but no certificate is given",
+                       files->key);
+        return MOTE_EINVAL;
+    }
+    if (result == 0 && files->certificate != NULL) {
+        tls->identities = identity;
+        tls->identity_count = 1;
+        result = read_pem(reading, &identity->certificate, files->certificate, 0);
+    }
+    if (result == 0 && files->certificate != NULL) {
+        result = read_pem(reading, &identity->key, files->key != NULL ? files->key : files->certificate, 0);
+    }
+    return result;
+}
+
+int mote_tls_files_load_client(struct mote_tls_context **out, const struct mote_tls_client_files *files,
                                char problem[MOTE_TLS_FILES_PROBLEM_MAX])
 {
-    struct mote_tls_options tls = {
-        .is_client = true, .is_pinned = is_pinned, .random = mote_random_system(), .mem = mote_mem_system()};
+    struct mote_tls_identity identity;
+    struct mote_tls_options tls = {.is_client = true,
+                                   .is_pinned = files->is_pinned,
+                                   .key_password = files->key_password,
+                                   .random = mote_random_system(),
+                                   .mem = mote_mem_system()};
     struct reading *reading = new_reading(problem);
     if (reading == NULL) {
         return MOTE_ENOMEM;
     }
-    int result = read_pem(reading, &tls.authorities, list, 0);
+    int result = read_client(reading, files, &tls, &identity);
     if (result == 0) {
         result = make_context(out, &tls, problem);
     }

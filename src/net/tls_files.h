@@ -30,9 +30,17 @@ struct mote_tls_files {
  * with one line in `problem`. */
 MOTE_MUST_CHECK int mote_tls_files_load(struct mote_tls_files *files, struct mote_tls_context **out,
                                         char problem[MOTE_TLS_FILES_PROBLEM_MAX]);
-/* A client's context from the first file of `list`: authorities, or with `is_pinned` the servers' own certificates. The
- * same errors. */
-MOTE_MUST_CHECK int mote_tls_files_load_client(struct mote_tls_context **out, const char *list, bool is_pinned,
+/* What a client trusts and shows: one file each. Borrowed. */
+struct mote_tls_client_files {
+    const char *authorities;  /* who may sign servers, or with `is_pinned` the servers' own certificates */
+    bool is_pinned;           /* as in mote_tls_options */
+    const char *certificate;  /* to show to a server that asks; NULL: none */
+    const char *key;          /* NULL: in the certificate's file */
+    const char *key_password; /* NULL: none */
+};
+
+/* A client's context. The same errors; they are read once, whoever wants newer ones makes another context. */
+MOTE_MUST_CHECK int mote_tls_files_load_client(struct mote_tls_context **out, const struct mote_tls_client_files *files,
                                                char problem[MOTE_TLS_FILES_PROBLEM_MAX]);
 /* True once for each change on the disk. */
 bool mote_tls_files_have_changed(struct mote_tls_files *files);

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent import futures
 
+import grpc
 import pytest
 from certificates import Identity
 from conftest import BUILD, Program, sanitizer_environment
@@ -273,3 +275,38 @@ def test_tls_with_a_plain_server(make_client, make_server, secure):
     server = make_server()
     client = make_client(server.address, "--ca", authority, "--name", "one.example")
     assert client.ask("add a").startswith(f"UNAVAILABLE cannot connect to {server.address}: TLS: ")
+
+
+class AnswersAll(grpc.GenericRpcHandler):
+    """AddResponse{sum: 42} to anything; whom the caller's certificate is for is kept."""
+
+    def __init__(self):
+        self.callers = []
+
+    def service(self, details):
+        def answer(_, context):
+            self.callers.append(context.auth_context().get("x509_common_name"))
+            return b"\x08\x2a"
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def test_client_certificate(make_client, tmp_path):
+    """A server of gRPC's C core that wants to know who is there: the certificate is shown, and none or a stranger's is
+    refused."""
+    authority = Identity(tmp_path, "authority", authority=True)
+    server, known = (Identity(tmp_path, name, issuer=authority, names=["one.example"]) for name in ("server", "known"))
+    unknown = Identity(tmp_path, "unknown")
+    handler = AnswersAll()
+    with futures.ThreadPoolExecutor(1) as pool:
+        program = grpc.server(pool, handlers=[handler])
+        port = program.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials(
+            [(server.key.read_bytes(), server.certificate.read_bytes())], authority.certificate.read_bytes(), True))
+        program.start()
+        trust = [f"127.0.0.1:{port}", "--ca", authority.certificate, "--name", "one.example"]
+        client = make_client(*trust, "--cert", known.certificate, "--key", known.key)
+        assert client.ask("add a") == "OK 42"
+        for shown in ([], ["--cert", unknown.certificate, "--key", unknown.key]):
+            client = make_client(*trust, *shown)
+            assert client.ask("add a").startswith("UNAVAILABLE cannot connect to ")
+        program.stop(0).wait()
+    assert handler.callers == [[b"known"]]

@@ -379,3 +379,43 @@ def test_healthcheck(mote, files, tmp_path):
     assert "cannot be opened" in ask("--addr", program.address, "--tls-ca", tmp_path / "missing").stderr
     in_the_clear = ask("--addr", program.address)
     assert in_the_clear.returncode == 1
+
+
+def test_commands_show_a_certificate(mote, files, tmp_path):
+    """To a server that wants one; what is wrong with the files is said with the file's name."""
+    program = serve(mote, files.server, TLS_CLIENT_CA_FILE=str(files.authority.certificate))
+    client, stranger, encrypted = files.client, files.bad_client, Identity(tmp_path, "encrypted", password="sesame")
+    both, empty, text = (tmp_path / name for name in ("both.pem", "empty.pem", "text.pem"))
+    both.write_bytes(client.certificate.read_bytes() + client.key.read_bytes())
+    empty.touch()
+    text.write_text("no PEM", encoding="ascii")
+    missing = tmp_path / "missing.pem"
+
+    def ask(certificate=None, key=None, command="healthcheck", name="one.example"):
+        flags = [["--tls-cert", certificate] if certificate else [], ["--tls-key", key] if key else []]
+        return mote.run(command, "--addr", program.address, "--tls-ca", files.authority.certificate, "--tls-name", name,
+                        *flags[0], *flags[1], check=False)
+
+    for command in ("healthcheck", "probe"):
+        assert ask(client.certificate, client.key, command).returncode == 0
+        assert ask(both, None, command).returncode == 0
+        assert ask(None, None, command).returncode == 1
+        assert ask(stranger.certificate, stranger.key, command).returncode == 1
+    for certificate, key, problem in (
+            (client.certificate, stranger.key, f"{stranger.key}: the key is not the one of the certificate in "
+                                               f"{client.certificate}"),
+            (client.certificate, None, f"{client.certificate}: holds a certificate, not a private key"),
+            (None, client.key, f"{client.key}: a key, but no certificate is given"),
+            (client.key, client.key, f"{client.key}: holds a private key, not a certificate"),
+            (client.certificate, client.certificate, f"{client.certificate}: holds a certificate, not a private key"),
+            (empty, client.key, f"{empty}: the file is empty"),
+            (client.certificate, empty, f"{empty}: the file is empty"),
+            (text, client.key, f"{text}: no certificate in PEM form in it"),
+            (client.certificate, text, f"{text}: no private key in PEM form in it"),
+            (missing, client.key, f"{missing}: cannot be opened: No such file or directory"),
+            (client.certificate, missing, f"{missing}: cannot be opened: No such file or directory"),
+            (encrypted.certificate, encrypted.key, f"{encrypted.key}: the key is encrypted, and no password is given")):
+        result = ask(certificate, key)
+        assert result.returncode == 1 and result.stderr == f"healthcheck: {problem}\n", result.stderr
+    alone = mote.run("healthcheck", "--addr", program.address, "--tls-cert", client.certificate, check=False)
+    assert alone.returncode == 1 and "want --tls-ca" in alone.stderr

@@ -185,12 +185,18 @@ static uint64_t milliseconds(const char *text)
 static bool open_channel(char **argv)
 {
     struct mote_channel_options options = {.target = argv[1]};
-    char problem[MOTE_TLS_FILES_PROBLEM_MAX] = "usage: channel-client TARGET [--ca FILE] [--name NAME] …";
+    struct mote_tls_client_files files = {0};
+    char problem[MOTE_TLS_FILES_PROBLEM_MAX] =
+        "usage: channel-client TARGET [--ca FILE] [--name NAME] [--cert FILE] [--key FILE] …";
     int error = argv[1] != NULL ? 0 : MOTE_EINVAL;
     for (size_t i = 2; error == 0 && argv[i] != NULL && argv[i + 1] != NULL; i += 2) {
         const char *value = argv[i + 1];
         if (strcmp(argv[i], "--ca") == 0) {
-            error = mote_tls_files_load_client(&options.tls, value, false, problem);
+            files.authorities = value;
+        } else if (strcmp(argv[i], "--cert") == 0) {
+            files.certificate = value;
+        } else if (strcmp(argv[i], "--key") == 0) {
+            files.key = value;
         } else if (strcmp(argv[i], "--name") == 0) {
             options.server_name = value;
         } else if (strcmp(argv[i], "--backoff-ms") == 0) {
@@ -200,6 +206,9 @@ static bool open_channel(char **argv)
         } else {
             options.max_connections = strtoul(value, NULL, 10);
         }
+    }
+    if (error == 0 && files.authorities != NULL) {
+        error = mote_tls_files_load_client(&options.tls, &files, problem);
     }
     if (error == 0) {
         error = mote_channel_open(&channel, loop, &options, problem);

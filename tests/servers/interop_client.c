@@ -610,7 +610,8 @@ int main(int argc, char **argv)
     talk_name = program.test_case;
     signal(SIGPIPE, SIG_IGN);
     if (strcmp(program.use_tls, "false") != 0 &&
-        mote_tls_files_load_client(&program.tls, program.ca_file, false, problem) != 0) {
+        mote_tls_files_load_client(&program.tls, &(struct mote_tls_client_files){.authorities = program.ca_file},
+                                   problem) != 0) {
         fail("%s", problem);
     }
     must(mote_loop_new(&talk_loop, mote_mem_system(), NULL), "the loop");
