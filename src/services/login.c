@@ -260,9 +260,8 @@ static void login(struct mote_call *call, const auth_v1_LoginRequest *request)
     if (!is_login_complete(call, request)) {
         return;
     }
-    struct login_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct login_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     struct mote_store_get_user *read = &operation->read;

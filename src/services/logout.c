@@ -47,9 +47,8 @@ void auth_v1_auth_service_logout(struct mote_call *call, const auth_v1_LogoutReq
 {
     struct mote_services_worker *worker = mote_services_worker_of(call);
     const struct mote_identity *caller = mote_call_identity(call);
-    struct logout_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct logout_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     struct mote_store_revoke_sessions *revoke = &operation->revoke;

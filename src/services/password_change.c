@@ -179,9 +179,8 @@ static void user_read(struct mote_store_get_user *read, int result)
 static struct password_operation *new_operation(struct mote_call *call, enum mote_store_password_act act,
                                                 const char *new_password)
 {
-    struct password_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct password_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return NULL;
     }
     operation->hashing.call = call;

@@ -138,9 +138,8 @@ static void found(struct mote_store_find_refresh *find, int result)
 
 static void refresh(struct mote_call *call, const auth_v1_RefreshTokenRequest *request)
 {
-    struct refresh_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct refresh_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     if (!mote_tokens_read_refresh(operation->parent, mote_slice_text(request->refresh_token))) {

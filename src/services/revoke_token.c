@@ -110,9 +110,8 @@ static void revoke_access(struct revoke_operation *operation, struct mote_slice 
 static void revoke(struct mote_call *call, struct mote_slice text)
 {
     uint8_t refresh[MOTE_TOKENS_REFRESH_BYTES];
-    struct revoke_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct revoke_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     operation->call = call;

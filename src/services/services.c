@@ -4,6 +4,7 @@
 #include "auth/v1/auth.mote.h"
 #include "services/access.h"
 #include "services/authenticate.h"
+#include "services/failure.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
 
@@ -107,6 +108,15 @@ int64_t mote_services_worker_wall(struct mote_services_worker *worker)
 int64_t mote_services_worker_seconds(struct mote_services_worker *worker)
 {
     return mote_services_worker_wall(worker) / (int64_t)MOTE_NS_PER_SECOND;
+}
+
+void *mote_services_operation(struct mote_call *call, size_t size)
+{
+    void *operation = mote_arena_allocate_zeroed(mote_call_arena(call), size);
+    if (operation == NULL) {
+        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
+    }
+    return operation;
 }
 
 const struct mote_access_row *mote_services_access(struct mote_services *services, size_t *count)

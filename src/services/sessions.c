@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ListSessions and RevokeSession. Rows are encoded as the store hands them out (200 sessions as structs would be 80 KB)
- * and copied into the reply by its callback.
- */
+/* ListSessions and RevokeSession. */
 #include <stdio.h>
 #include <string.h>
 
 #include "auth/v1/auth.mote.h"
 #include "base/list.h"
 #include "base/text.h"
-#include "codec/element.h"
 #include "services/audit.h"
 #include "services/convert.h"
 #include "services/failure.h"
-#include "services/page_token.h"
+#include "services/page.h"
 #include "services/rules.h"
 #include "services/target.h"
 #include "services/worker.h"
 
 #define SCOPE_METHOD "ListSessions "
 /* Encoded rows of a page: 200 sessions with every field at its bound take 60 KB. */
-#define ROWS_MAX     131072u
-#define LENGTH_BYTES 2u
+#define ROWS_MAX 131072u
 
 _Static_assert(sizeof((auth_v1_Session){0}.user_agent) > sizeof((struct mote_store_session_record){0}.user_agent) &&
                    sizeof((auth_v1_Session){0}.peer_address) >=
@@ -34,9 +29,7 @@ _Static_assert(MOTE_PAGE_TOKEN_MAX < sizeof((auth_v1_ListSessionsResponse){0}.ne
 struct list_operation {
     struct mote_store_get_user user;
     struct mote_store_list_sessions read;
-    struct mote_call *call;
-    struct mote_buffer rows; /* each: its length (2 bytes, big endian), an auth_v1_Session */
-    int result;              /* of taking a row */
+    struct mote_page page;
     char scope[sizeof SCOPE_METHOD + MOTE_UUID_TEXT_LENGTH];
 };
 
@@ -53,84 +46,37 @@ static void convert_session(auth_v1_Session *out, const struct mote_store_sessio
     out->current = memcmp(record->id, caller->session_id, sizeof record->id) == 0;
 }
 
-static int append_row(struct list_operation *operation, const struct mote_store_session_record *record)
-{
-    auth_v1_Session message;
-    convert_session(&message, record, mote_call_identity(operation->call));
-    size_t before = mote_buffer_length(&operation->rows);
-    int result = mote_buffer_append(&operation->rows, "\0\0", LENGTH_BYTES);
-    if (result == 0) {
-        result = mote_codec_encode(&auth_v1_Session_type, &message, &operation->rows);
-    }
-    if (result != 0) {
-        return result;
-    }
-    size_t length = mote_buffer_length(&operation->rows) - before - LENGTH_BYTES;
-    uint8_t *prefix = operation->rows.data + operation->rows.start + before;
-    prefix[0] = (uint8_t)(length >> 8);
-    prefix[1] = (uint8_t)length;
-    return 0;
-}
-
 static void take_row(struct mote_store_list_sessions *read, const struct mote_store_session_record *record)
 {
-    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
-    if (operation->result == 0) {
-        operation->result = append_row(operation, record);
-    }
+    struct mote_page *page = &MOTE_CONTAINER_OF(read, struct list_operation, read)->page;
+    auth_v1_Session message;
+    convert_session(&message, record, mote_call_identity(page->call));
+    mote_page_add(page, &auth_v1_Session_type, &message);
 }
 
-static bool encode_rows(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
+static int reply(struct mote_page *page)
 {
-    const struct list_operation *operation = *arg;
-    struct mote_slice rest = mote_buffer_slice(&operation->rows);
-    while (rest.length > 0) {
-        size_t length = (size_t)rest.data[0] << 8 | rest.data[1];
-        if (!mote_element_encode(stream, field, mote_slice(rest.data + LENGTH_BYTES, length))) {
-            return false;
-        }
-        rest = mote_slice(rest.data + LENGTH_BYTES + length, rest.length - LENGTH_BYTES - length);
-    }
-    return true;
-}
-
-static int reply(struct list_operation *operation)
-{
-    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
-    auth_v1_ListSessionsResponse response = {.sessions = {.funcs.encode = encode_rows, .arg = operation}};
-    if (operation->read.more) {
-        int result = mote_page_token_make(
-            response.next_page_token, mote_services_worker_keyring(worker), mote_slice_text(operation->scope),
-            mote_slice(operation->read.after, sizeof operation->read.after), mote_services_worker_seconds(worker));
+    const struct mote_store_list_sessions *read = &MOTE_CONTAINER_OF(page, struct list_operation, page)->read;
+    auth_v1_ListSessionsResponse response = {.sessions = {.funcs.encode = mote_page_encode, .arg = page}};
+    if (read->more) {
+        int result = mote_page_write_token(page, response.next_page_token, mote_slice(read->after, sizeof read->after));
         if (result != 0) {
             return result;
         }
     }
-    mote_call_reply(operation->call, &response);
+    mote_call_reply(page->call, &response);
     return 0;
 }
 
 static void list_done(struct mote_store_list_sessions *read, int result)
 {
-    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
-    struct mote_call *call = operation->call;
-    if (result == 0) {
-        result = operation->result;
-    }
-    if (result == 0) {
-        result = reply(operation);
-    }
-    if (result != 0) {
-        mote_failure_answer_store(call, result);
-    }
-    mote_buffer_dispose(&operation->rows);
-    mote_call_unref(call);
+    mote_page_finish(&MOTE_CONTAINER_OF(read, struct list_operation, read)->page, result, reply);
 }
 
 static void user_read(struct mote_store_get_user *read, int result)
 {
     struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, user);
-    struct mote_call *call = operation->call;
+    struct mote_call *call = operation->page.call;
     if (result == 0) {
         mote_store_list_sessions(mote_services_worker_of(call)->session, &operation->read);
         return;
@@ -140,26 +86,20 @@ static void user_read(struct mote_store_get_user *read, int result)
     } else {
         mote_failure_answer_store(call, result);
     }
-    mote_call_unref(call);
+    mote_call_unref(call); /* no row was taken: the page has nothing to give back */
 }
 
 /* The reason a token is refused, or NULL. */
 static const char *read_page_token(struct list_operation *operation, const char *token)
 {
-    if (token[0] == '\0') {
-        return NULL;
-    }
-    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
     uint8_t cursor[MOTE_PAGE_CURSOR_MAX];
     size_t length = 0;
-    int result =
-        mote_page_token_read(cursor, &length, mote_services_worker_keyring(worker), mote_slice_text(operation->scope),
-                             mote_slice_text(token), mote_services_worker_seconds(worker));
-    if (result == MOTE_EEXPIRED) {
-        return "has expired: begin again";
+    const char *reason = mote_page_read_token(&operation->page, token, cursor, &length);
+    if (reason != NULL || length == 0) {
+        return reason;
     }
-    if (result != 0 || length != sizeof operation->read.after) {
-        return "is not one of this request";
+    if (length != sizeof operation->read.after) {
+        return MOTE_PAGE_TOKEN_FOREIGN;
     }
     memcpy(operation->read.after, cursor, length);
     return NULL;
@@ -168,12 +108,11 @@ static const char *read_page_token(struct list_operation *operation, const char 
 void auth_v1_auth_service_list_sessions(struct mote_call *call, const auth_v1_ListSessionsRequest *request)
 {
     struct mote_services_worker *worker = mote_services_worker_of(call);
-    struct list_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct list_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
-    operation->call = call;
+    operation->page.call = call;
     int result =
         mote_target_find(operation->read.user_id, mote_call_identity(call), request->user_id, MOTE_ROLE_BIT_ADMIN);
     if (result == MOTE_EAUTH) {
@@ -187,19 +126,19 @@ void auth_v1_auth_service_list_sessions(struct mote_call *call, const auth_v1_Li
         /* A token is one user's, whatever the user is called in the request. */
         memcpy(operation->scope, SCOPE_METHOD, sizeof SCOPE_METHOD - 1);
         mote_uuid_format(operation->scope + sizeof SCOPE_METHOD - 1, operation->read.user_id);
+        operation->page.scope = operation->scope;
         mote_rules_note(&rules, "page_token", read_page_token(operation, request->page_token));
     }
     if (mote_rules_refuse(&rules, call)) {
         return;
     }
-    mote_buffer_init(&operation->rows, worker->mem, ROWS_MAX);
+    mote_page_open(&operation->page, ROWS_MAX);
     operation->read.now = mote_services_worker_wall(worker);
     operation->read.row = take_row;
     operation->read.done = list_done;
     operation->user.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
     memcpy(operation->user.id, operation->read.user_id, sizeof operation->user.id);
     operation->user.done = user_read;
-    mote_call_ref(call);
     mote_store_get_user(worker->session, &operation->user);
 }
 
@@ -262,9 +201,8 @@ static void session_read(struct mote_store_get_session *read, int result)
 
 void auth_v1_auth_service_revoke_session(struct mote_call *call, const auth_v1_RevokeSessionRequest *request)
 {
-    struct revoke_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct revoke_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     if (mote_uuid_parse(operation->read.id, mote_slice_text(request->session_id)) != 0) {

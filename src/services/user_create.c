@@ -270,9 +270,8 @@ static void create_user(struct mote_call *call, const user_v1_CreateUserRequest 
     if (!find_creator(call, &is_admin)) {
         return;
     }
-    struct create_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct create_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     struct mote_rules rules = {0};

@@ -305,9 +305,8 @@ static struct import *import_of(struct mote_call *call)
 {
     struct import *import = mote_call_data(call);
     if (import == NULL) {
-        import = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *import);
+        import = mote_services_operation(call, sizeof *import);
         if (import == NULL) {
-            mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
             return NULL;
         }
         import->call = call;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ListUsers: a page at a time, filtered, in one of four orders. Rows are encoded as the store hands them out (200 users
- * as structs would be 140 KB) and copied into the reply by its callback.
+ * ListUsers: a page at a time, filtered, in one of four orders.
  */
 #include <string.h>
 
 #include "base/list.h"
-#include "codec/element.h"
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/filter.h"
-#include "services/page_token.h"
+#include "services/page.h"
 #include "services/rules.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
@@ -18,18 +16,14 @@
 /* A cursor: create time (8 bytes, big endian) · id (16) · username. */
 #define CURSOR_FIXED 24u
 /* Encoded rows of a page: 200 users with every field at its bound take 150 KB. */
-#define ROWS_MAX     262144u
-#define LENGTH_BYTES 2u
+#define ROWS_MAX 262144u
 
 _Static_assert(CURSOR_FIXED + MOTE_USERNAME_MAX <= MOTE_PAGE_CURSOR_MAX, "every cursor fits");
 _Static_assert(MOTE_PAGE_TOKEN_MAX < sizeof((user_v1_ListUsersResponse){0}.next_page_token), "every token fits");
 
 struct list_operation {
     struct mote_store_list_users read;
-    struct mote_call *call;
-    struct mote_buffer rows; /* each: its length (2 bytes, big endian), a user_v1_User */
-    const char *scope;
-    int result; /* of taking a row */
+    struct mote_page page;
 };
 
 static size_t write_cursor(uint8_t out[CURSOR_FIXED + MOTE_USERNAME_MAX], const struct mote_store_position *position)
@@ -76,101 +70,42 @@ static bool read_cursor(struct mote_store_list_users *read, const uint8_t *curso
 /* The reason a token is refused, or NULL. */
 static const char *read_page_token(struct list_operation *operation, const char *token)
 {
-    if (token[0] == '\0') {
-        return NULL;
-    }
-    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
     uint8_t cursor[MOTE_PAGE_CURSOR_MAX];
     size_t length = 0;
-    int result =
-        mote_page_token_read(cursor, &length, mote_services_worker_keyring(worker), mote_slice_text(operation->scope),
-                             mote_slice_text(token), mote_services_worker_seconds(worker));
-    if (result == MOTE_EEXPIRED) {
-        return "has expired: begin again";
+    const char *reason = mote_page_read_token(&operation->page, token, cursor, &length);
+    if (reason == NULL && length > 0 && !read_cursor(&operation->read, cursor, length)) {
+        reason = MOTE_PAGE_TOKEN_FOREIGN;
     }
-    if (result != 0 || !read_cursor(&operation->read, cursor, length)) {
-        return "is not one of this request";
-    }
-    return NULL;
-}
-
-static int append_row(struct list_operation *operation, const struct mote_user *user)
-{
-    user_v1_User message;
-    mote_convert_user(&message, user);
-    size_t before = mote_buffer_length(&operation->rows);
-    int result = mote_buffer_append(&operation->rows, "\0\0", LENGTH_BYTES);
-    if (result == 0) {
-        result = mote_codec_encode(&user_v1_User_type, &message, &operation->rows);
-    }
-    if (result != 0) {
-        return result;
-    }
-    size_t length = mote_buffer_length(&operation->rows) - before - LENGTH_BYTES;
-    uint8_t *prefix = operation->rows.data + operation->rows.start + before;
-    prefix[0] = (uint8_t)(length >> 8);
-    prefix[1] = (uint8_t)length;
-    return 0;
+    return reason;
 }
 
 static void take_row(struct mote_store_list_users *read, const struct mote_user *user)
 {
-    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
-    if (operation->result == 0) {
-        operation->result = append_row(operation, user);
-    }
+    user_v1_User message;
+    mote_convert_user(&message, user);
+    mote_page_add(&MOTE_CONTAINER_OF(read, struct list_operation, read)->page, &user_v1_User_type, &message);
 }
 
-static bool encode_rows(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
+static int reply(struct mote_page *page)
 {
-    const struct list_operation *operation = *arg;
-    struct mote_slice rest = mote_buffer_slice(&operation->rows);
-    while (rest.length > 0) {
-        size_t length = (size_t)rest.data[0] << 8 | rest.data[1];
-        if (!mote_element_encode(stream, field, mote_slice(rest.data + LENGTH_BYTES, length))) {
-            return false;
-        }
-        rest = mote_slice(rest.data + LENGTH_BYTES + length, rest.length - LENGTH_BYTES - length);
-    }
-    return true;
-}
-
-static int reply(struct list_operation *operation)
-{
-    struct mote_services_worker *worker = mote_services_worker_of(operation->call);
-    int64_t total = operation->read.total;
-    user_v1_ListUsersResponse response = {.total_size = total > INT32_MAX ? INT32_MAX : (int32_t)total};
-    response.users.funcs.encode = encode_rows;
-    response.users.arg = operation;
-    if (operation->read.more) {
+    const struct mote_store_list_users *read = &MOTE_CONTAINER_OF(page, struct list_operation, page)->read;
+    user_v1_ListUsersResponse response = {.users = {.funcs.encode = mote_page_encode, .arg = page},
+                                          .total_size = read->total > INT32_MAX ? INT32_MAX : (int32_t)read->total};
+    if (read->more) {
         uint8_t cursor[CURSOR_FIXED + MOTE_USERNAME_MAX];
-        size_t length = write_cursor(cursor, &operation->read.after);
-        int result = mote_page_token_make(response.next_page_token, mote_services_worker_keyring(worker),
-                                          mote_slice_text(operation->scope), mote_slice(cursor, length),
-                                          mote_services_worker_seconds(worker));
+        size_t length = write_cursor(cursor, &read->after);
+        int result = mote_page_write_token(page, response.next_page_token, mote_slice(cursor, length));
         if (result != 0) {
             return result;
         }
     }
-    mote_call_reply(operation->call, &response);
+    mote_call_reply(page->call, &response);
     return 0;
 }
 
 static void list_done(struct mote_store_list_users *read, int result)
 {
-    struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, read);
-    struct mote_call *call = operation->call;
-    if (result == 0) {
-        result = operation->result;
-    }
-    if (result == 0) {
-        result = reply(operation);
-    }
-    if (result != 0) {
-        mote_failure_answer_store(call, result);
-    }
-    mote_buffer_dispose(&operation->rows);
-    mote_call_unref(call);
+    mote_page_finish(&MOTE_CONTAINER_OF(read, struct list_operation, read)->page, result, reply);
 }
 
 /* Notes what is wrong with it. MOTE_ENOMEM. */
@@ -186,8 +121,8 @@ static int read_request(struct list_operation *operation, struct mote_rules *rul
     if (order != NULL || filter != NULL) {
         return 0; /* a token belongs to both */
     }
-    operation->scope = make_scope(mote_call_arena(operation->call), read);
-    if (operation->scope == NULL) {
+    operation->page.scope = make_scope(mote_call_arena(operation->page.call), read);
+    if (operation->page.scope == NULL) {
         return MOTE_ENOMEM;
     }
     mote_rules_note(rules, "page_token", read_page_token(operation, request->page_token));
@@ -196,13 +131,11 @@ static int read_request(struct list_operation *operation, struct mote_rules *rul
 
 void user_v1_user_service_list_users(struct mote_call *call, const user_v1_ListUsersRequest *request)
 {
-    struct mote_services_worker *worker = mote_services_worker_of(call);
-    struct list_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct list_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
-    operation->call = call;
+    operation->page.call = call;
     struct mote_rules rules = {0};
     if (read_request(operation, &rules, request) != 0) {
         mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
@@ -211,9 +144,8 @@ void user_v1_user_service_list_users(struct mote_call *call, const user_v1_ListU
     if (mote_rules_refuse(&rules, call)) {
         return;
     }
-    mote_buffer_init(&operation->rows, worker->mem, ROWS_MAX);
+    mote_page_open(&operation->page, ROWS_MAX);
     operation->read.row = take_row;
     operation->read.done = list_done;
-    mote_call_ref(call);
-    mote_store_list_users(worker->session, &operation->read);
+    mote_store_list_users(mote_services_worker_of(call)->session, &operation->read);
 }

@@ -45,9 +45,8 @@ static void state_set(struct mote_store_write *write)
 static void set_state(struct mote_call *call, const char *id, enum mote_user_state state, const char *reason)
 {
     struct mote_services_worker *worker = mote_services_worker_of(call);
-    struct state_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct state_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     struct mote_store_set_user_state *set = &operation->set;
@@ -111,9 +110,8 @@ static void deleted(struct mote_store_write *write)
 void user_v1_user_service_delete_user(struct mote_call *call, const user_v1_DeleteUserRequest *request)
 {
     struct mote_services_worker *worker = mote_services_worker_of(call);
-    struct delete_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct delete_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     struct mote_store_delete_user *removal = &operation->removal;

@@ -139,9 +139,8 @@ void user_v1_user_service_update_user(struct mote_call *call, const user_v1_Upda
 {
     const struct mote_identity *caller = mote_call_identity(call);
     const user_v1_User *user = &request->user;
-    struct update_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct update_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     struct mote_user *target = &operation->update.user;

@@ -104,9 +104,8 @@ static void validate(struct mote_call *call, const auth_v1_ValidateTokenRequest 
     if (!read_role(call, request->required_role, &required)) {
         return;
     }
-    struct validate_operation *operation = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *operation);
+    struct validate_operation *operation = mote_services_operation(call, sizeof *operation);
     if (operation == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     struct mote_identity *identity = &operation->identity;

@@ -352,9 +352,8 @@ static void position_found(struct mote_store_read_feed *read, int result)
 void user_v1_user_service_watch_users(struct mote_call *call, const user_v1_WatchUsersRequest *request)
 {
     struct mote_services_worker *worker = mote_services_worker_of(call);
-    struct watch *watch = mote_arena_allocate_zeroed(mote_call_arena(call), sizeof *watch);
+    struct watch *watch = mote_services_operation(call, sizeof *watch);
     if (watch == NULL) {
-        mote_failure_answer(call, MOTE_FAILURE_INTERNAL_ERROR);
         return;
     }
     watch->call = call;

@@ -43,4 +43,7 @@ int64_t mote_services_worker_wall(struct mote_services_worker *worker);
 /* The same in whole seconds. */
 int64_t mote_services_worker_seconds(struct mote_services_worker *worker);
 
+/* What a call keeps while it waits: zeroed, in its arena. NULL without memory: the call has been answered. */
+void *mote_services_operation(struct mote_call *call, size_t size);
+
 #endif
