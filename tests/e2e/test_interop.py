@@ -143,6 +143,30 @@ def test_node(node, case):
     assert f"{case}: passed" in run([*command, case, *trust])
 
 
+@pytest.fixture(scope="module", params=["plaintext", "TLS"])
+def rust(request, tmp_path_factory):
+    """The command line of the cases by tonic, but for the case, and what stands behind it."""
+    if os.environ.get("MOTE_NO_RUST"):
+        pytest.skip(os.environ["MOTE_NO_RUST"])
+    program = TOOLS / "interop-client-rust"
+    assert program.exists(), f"{program} is missing: tests/run builds it"
+    files, trust = [], []
+    if request.param == "TLS":
+        folder = tmp_path_factory.mktemp("rust")
+        authority = Identity(folder, "authority", authority=True)
+        identity = Identity(folder, "server", issuer=authority, names=["*.test.google.fr"])
+        files, trust = [identity.certificate, identity.key], [authority.certificate, NAME]
+    with serve(*files) as options:
+        host, port = (option.split("=")[1] for option in options[:2])
+        yield [program, f"{host}:{port}"], trust
+
+
+@pytest.mark.parametrize("case", CASES + COMPRESSED)
+def test_rust(rust, case):
+    command, trust = rust
+    assert f"{case}: passed" in run([*command, case, *trust])
+
+
 @pytest.fixture(scope="module")
 def cpp_client():
     if os.environ.get("MOTE_NO_CPP"):
