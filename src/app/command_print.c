@@ -32,8 +32,9 @@ static void print_flag(FILE *out, const struct mote_command_flag *flag)
 {
     int width =
         fprintf(out, "  %s%s%s", flag->name, flag->value != NULL ? " " : "", flag->value != NULL ? flag->value : "");
+    bool has_standard = flag->standard != NULL && flag->standard[0] != '\0';
     fprintf(out, "%*s%s%s%s\n", width < MEANING_COLUMN ? MEANING_COLUMN - width : 2, "", flag->meaning,
-            flag->standard != NULL ? "; default: " : "", flag->standard != NULL ? flag->standard : "");
+            has_standard ? "; default: " : "", has_standard ? flag->standard : "");
 }
 
 void mote_command_print_help(FILE *out, const struct mote_command *command)
