@@ -7,6 +7,7 @@ import os
 import pathlib
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -286,6 +287,21 @@ def reason_of(error):
             detail.Unpack(retry)
     assert len(infos) == 1, infos
     return error.code(), infos[0].reason, infos[0].domain, fields
+
+
+def free_ports(count):
+    """Ports of loopback that nothing had a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def free_port():
+    return free_ports(1)[0]
 
 
 def wait_for(condition, seconds=10, what="condition"):

@@ -13,7 +13,7 @@ from concurrent import futures
 import grpc
 import pytest
 from certificates import Identity
-from conftest import BUILD, Program, sanitizer_environment
+from conftest import BUILD, Program, free_port, sanitizer_environment
 
 PATIENCE = 20
 
@@ -24,12 +24,6 @@ def environment():
 
 def address_of(record):
     return record["text"].split()[-1] if "listening on" in record.get("text", "") else None
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 class Client:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from certificates import Identity
-from conftest import BUILD, Program, sanitizer_environment
+from conftest import BUILD, Program, free_port, sanitizer_environment
 
 NAME = "foo.test.google.fr"
 CASES = ["empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "half_duplex", "empty_stream",
@@ -28,12 +28,6 @@ def environment():
 
 def address_of(record):
     return record["text"].split()[-1] if "listening on" in record.get("text", "") else None
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def wait_until_it_listens(port):

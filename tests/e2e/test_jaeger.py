@@ -4,7 +4,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,7 +11,7 @@ import urllib.request
 
 import grpc
 import pytest
-from conftest import wait_for
+from conftest import free_ports, wait_for
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -28,16 +27,6 @@ PORTS = {"otlp": "collector.otlp.grpc.host-port", "otlp-http": "collector.otlp.h
          "collector-http": "collector.http-server.host-port", "sampling": "http-server.host-port",
          "compact": "processor.jaeger-compact.server-host-port", "binary": "processor.jaeger-binary.server-host-port",
          "zipkin": "processor.zipkin-compact.server-host-port"}
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Jaeger:

@@ -12,7 +12,7 @@ import subprocess
 import grpc
 import pytest
 from certificates import Identity
-from conftest import ADMIN_PASSWORD, ROOT, Clients, Mote, reason_of, wait_for
+from conftest import ADMIN_PASSWORD, ROOT, Clients, Mote, free_port, reason_of, wait_for
 from test_watch import CREATED, DELETED, UPDATED, Watch, create, delete, rename
 
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -52,12 +52,6 @@ def configuration(name, tls, port, upstream):
     assert count == 1 and text.count("127.0.0.1:50051") == 1
     text = text.replace("127.0.0.1:50051", upstream).replace("/etc/mote/", "")
     return NGINX.format(text) if name == "nginx" else text
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def listens(port):
