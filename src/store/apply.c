@@ -30,7 +30,7 @@ void mote_apply_stage_user(const struct mote_apply *apply, enum mote_store_chang
 int mote_apply_get_user(const struct mote_apply *apply, const uint8_t id[16], struct mote_user *user)
 {
     sqlite3_stmt *statement = mote_apply_statement(apply, MOTE_STATEMENT_GET_USER_BY_ID);
-    mote_sqlite_bind_bytes(statement, 1, id, 16);
+    mote_sqlite_bind_user(statement, id);
     return mote_sqlite_get_user(statement, user);
 }
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "store/schema.h"
+
 #define ROLE_ADMIN 4u
 
 /* Runs a statement that must find no row (0) or finds one (1). */
@@ -68,6 +70,7 @@ static int insert_user(const struct mote_apply *apply, const struct mote_user *u
     mote_sqlite_bind_int(statement, 12, (int64_t)user->version);
     mote_sqlite_bind_bytes(statement, 13, user->id, sizeof user->id);
     mote_sqlite_bind_text(statement, 14, user->password_hash);
+    mote_sqlite_bind_int(statement, 15, mote_schema_user_key(user->id));
     return mote_sqlite_run(statement);
 }
 

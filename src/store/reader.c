@@ -114,11 +114,11 @@ int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user 
     switch (read->key) {
     case MOTE_STORE_BY_ID:
         statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_GET_USER_BY_ID);
-        mote_sqlite_bind_bytes(statement, 1, read->id, sizeof read->id);
+        mote_sqlite_bind_user(statement, read->id);
         break;
     case MOTE_STORE_BY_ID_WITHOUT_HASH:
         statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_SHOW_USER_BY_ID);
-        mote_sqlite_bind_bytes(statement, 1, read->id, sizeof read->id);
+        mote_sqlite_bind_user(statement, read->id);
         memcpy(read->user.id, read->id, sizeof read->user.id);
         break;
     case MOTE_STORE_BY_USERNAME:

@@ -399,7 +399,7 @@ static int collect(struct mote_reader *reader, struct mote_store_list_users *rea
             break;
         }
         sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_SHOW_USER_BY_ID);
-        mote_sqlite_bind_bytes(statement, 1, collection.first[i].id, sizeof collection.first[i].id);
+        mote_sqlite_bind_user(statement, collection.first[i].id);
         result = mote_sqlite_get_user(statement, &user);
         if (result == 0) {
             memcpy(user.id, collection.first[i].id, sizeof user.id);

@@ -2,13 +2,31 @@
 /*
  * The schema. A step is never changed after a release; a new version is a new step at the end.
  *
- * All keys are 16 or 32 bytes that come from outside, so the tables have no row ids: one look-up finds the row. STRICT
- * tables refuse values of another type. A partial index keeps what is rare (revoked sessions, administrators) in a few
- * pages. Times are nanoseconds since 1970, 0 is never.
+ * Keys are 16 or 32 bytes that come from outside, so most tables have no row ids: one look-up finds the row. Inner
+ * pages of such a tree hold whole rows, though, so it is deep where rows are wide: users, the widest and the most read,
+ * have a row id made from the id. STRICT tables refuse values of another type. A partial index keeps what is rare
+ * (revoked sessions, administrators) in a few pages. Times are nanoseconds since 1970, 0 is never.
  */
 #include "store/schema.h"
 
 #include <stdio.h>
+
+/* What every version has had since these came, made again when the table is. */
+#define COUNT_TRIGGERS                                                                                                 \
+    "CREATE TRIGGER users_inserted AFTER INSERT ON users BEGIN"                                                        \
+    " UPDATE counters SET value = value + 1 WHERE name = 'users'; END;"                                                \
+    "CREATE TRIGGER users_deleted AFTER DELETE ON users BEGIN"                                                         \
+    " UPDATE counters SET value = value - 1 WHERE name = 'users'; END;"
+#define FEED_TRIGGERS                                                                                                  \
+    "CREATE TRIGGER feed_created AFTER INSERT ON users BEGIN"                                                          \
+    " INSERT INTO feed (time, kind, user_id) VALUES (new.update_time, 1, new.id); END;"                                \
+    "CREATE TRIGGER feed_updated AFTER UPDATE ON users WHEN new.version <> old.version BEGIN"                          \
+    " INSERT INTO feed (time, kind, user_id) VALUES (new.update_time, 2, new.id); END;"
+#define HASH_TRIGGERS                                                                                                  \
+    "CREATE TRIGGER hashes_inserted AFTER INSERT ON users BEGIN " COUNT_HASH " END;"                                   \
+    "CREATE TRIGGER hashes_deleted AFTER DELETE ON users BEGIN " UNCOUNT_HASH " END;"                                  \
+    "CREATE TRIGGER hashes_changed AFTER UPDATE OF password_hash ON users WHEN new.password_hash <> old.password_hash" \
+    " BEGIN " UNCOUNT_HASH COUNT_HASH " END;"
 
 /* For triggers on users. */
 #define OLD_COUNTER MOTE_SCHEMA_HASH_COUNTER("old.password_hash")
@@ -20,6 +38,12 @@
 #define UNCOUNT_HASH                                                                                                   \
     "UPDATE counters SET value = value - 1 WHERE name = " OLD_COUNTER ";"                                              \
     "DELETE FROM counters WHERE name = " OLD_COUNTER " AND value = 0;"
+
+#define USER_KEY "mote_user_key"
+#define OLD_COLUMNS                                                                                                    \
+    "id, username, email, display_name, roles, state, email_verified, password_change_required, create_time, "         \
+    "update_time, last_login_time, epoch, epoch_time, version, password_hash, state_reason, over_epoch, stale_epoch, " \
+    "unlock_epoch"
 
 /* Entry n leads from version n to n + 1. */
 static const char *const steps[MOTE_SCHEMA_VERSION] = {
@@ -47,11 +71,7 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     "CREATE INDEX users_administrators ON users (id) WHERE state = 1 AND (roles & 4) <> 0;"
 
     "CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "INSERT INTO counters (name, value) VALUES ('users', 0), ('probes', 0);"
-    "CREATE TRIGGER users_inserted AFTER INSERT ON users BEGIN"
-    " UPDATE counters SET value = value + 1 WHERE name = 'users'; END;"
-    "CREATE TRIGGER users_deleted AFTER DELETE ON users BEGIN"
-    " UPDATE counters SET value = value - 1 WHERE name = 'users'; END;"
+    "INSERT INTO counters (name, value) VALUES ('users', 0), ('probes', 0);" COUNT_TRIGGERS
 
     "CREATE TABLE sessions ("
     " id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),"
@@ -124,12 +144,7 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     " time INTEGER NOT NULL,"
     " kind INTEGER NOT NULL,"
     " user_id BLOB NOT NULL CHECK (length(user_id) = 16)"
-    ") STRICT;"
-    "CREATE TRIGGER feed_created AFTER INSERT ON users BEGIN"
-    " INSERT INTO feed (time, kind, user_id) VALUES (new.update_time, 1, new.id); END;"
-    "CREATE TRIGGER feed_updated AFTER UPDATE ON users WHEN new.version <> old.version BEGIN"
-    " INSERT INTO feed (time, kind, user_id) VALUES (new.update_time, 2, new.id); END;"
-    "CREATE TRIGGER feed_deleted AFTER INSERT ON deleted_users BEGIN"
+    ") STRICT;" FEED_TRIGGERS "CREATE TRIGGER feed_deleted AFTER INSERT ON deleted_users BEGIN"
     " INSERT INTO feed (time, kind, user_id) VALUES (new.delete_time, 3, new.id); END;",
 
     "CREATE TABLE revoked_tokens ("
@@ -156,13 +171,67 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
     "CREATE INDEX requests_create_time ON requests (create_time);",
 
     /* How many hashes there are of which settings: the text up to the salt. Both kinds have a head of 15 bytes. */
-    "CREATE TRIGGER hashes_inserted AFTER INSERT ON users BEGIN " COUNT_HASH " END;"
-    "CREATE TRIGGER hashes_deleted AFTER DELETE ON users BEGIN " UNCOUNT_HASH " END;"
-    "CREATE TRIGGER hashes_changed AFTER UPDATE OF password_hash ON users WHEN new.password_hash <> old.password_hash"
-    " BEGIN " UNCOUNT_HASH COUNT_HASH " END;"
-    "INSERT INTO counters (name, value) SELECT " ANY_COUNTER ", count(*) FROM users WHERE password_hash <> ''"
-    " GROUP BY 1;",
+    HASH_TRIGGERS "INSERT INTO counters (name, value) SELECT " ANY_COUNTER
+                  ", count(*) FROM users WHERE password_hash <> ''"
+                  " GROUP BY 1;",
+
+    /* Users by a row id that mote_schema_user_key makes; those whose key another has get any. References to users lead
+     * to the table of that name, whichever it is. */
+    "CREATE TABLE keyed_users ("
+    " key INTEGER PRIMARY KEY,"
+    " id BLOB NOT NULL CHECK (length(id) = 16),"
+    " username TEXT NOT NULL,"
+    " email TEXT NOT NULL,"
+    " display_name TEXT NOT NULL,"
+    " roles INTEGER NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " email_verified INTEGER NOT NULL,"
+    " password_change_required INTEGER NOT NULL,"
+    " create_time INTEGER NOT NULL,"
+    " update_time INTEGER NOT NULL,"
+    " last_login_time INTEGER NOT NULL DEFAULT 0,"
+    " epoch INTEGER NOT NULL DEFAULT 1,"
+    " epoch_time INTEGER NOT NULL DEFAULT 0,"
+    " version INTEGER NOT NULL DEFAULT 1,"
+    " password_hash TEXT NOT NULL,"
+    " state_reason TEXT NOT NULL DEFAULT '',"
+    " over_epoch INTEGER NOT NULL DEFAULT 0,"
+    " stale_epoch INTEGER NOT NULL DEFAULT 0,"
+    " unlock_epoch INTEGER NOT NULL DEFAULT 0"
+    ") STRICT;"
+    "INSERT OR IGNORE INTO keyed_users (key, " OLD_COLUMNS ") SELECT " USER_KEY "(id), " OLD_COLUMNS " FROM users;"
+    "INSERT INTO keyed_users (" OLD_COLUMNS ") SELECT " OLD_COLUMNS " FROM users AS u"
+    " WHERE NOT EXISTS (SELECT 1 FROM keyed_users AS k WHERE k.key = " USER_KEY "(u.id) AND k.id = u.id);"
+    "DROP TABLE users;"
+    "ALTER TABLE keyed_users RENAME TO users;"
+    "CREATE UNIQUE INDEX users_id ON users (id);"
+    "CREATE UNIQUE INDEX users_username ON users (username);"
+    "CREATE UNIQUE INDEX users_email ON users (email COLLATE NOCASE) WHERE email <> '';"
+    "CREATE INDEX users_create_time ON users (create_time, id);"
+    "CREATE INDEX users_epoch_time ON users (epoch_time) WHERE epoch_time <> 0;"
+    "CREATE INDEX users_administrators ON users (id) WHERE state = 1 AND (roles & 4) <> 0;"
+    "CREATE INDEX users_state ON users (state, roles, create_time, id);" COUNT_TRIGGERS FEED_TRIGGERS HASH_TRIGGERS,
 };
+
+int64_t mote_schema_user_key(const uint8_t id[16])
+{
+    uint64_t key = 0;
+    for (int i = 0; i < 6; i++) {
+        key = key << 8 | id[i];
+    }
+    key = key << 12 | (uint64_t)(id[6] & 0x0f) << 8 | id[7];
+    key = key << 9 | (uint64_t)(id[8] & 0x3f) << 3 | id[9] >> 5;
+    return (int64_t)(key & INT64_MAX);
+}
+
+static void run_user_key(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    const uint8_t *id = sqlite3_value_blob(values[0]);
+    (void)count;
+    if (id != NULL && sqlite3_value_bytes(values[0]) == 16) {
+        sqlite3_result_int64(context, mote_schema_user_key(id));
+    }
+}
 
 static int run_step(sqlite3 *db, int version)
 {
@@ -185,11 +254,21 @@ static int run_step(sqlite3 *db, int version)
 
 int mote_schema_migrate(sqlite3 *db, int version, int target)
 {
-    for (; version < target; version++) {
-        int code = run_step(db, version);
-        if (code != SQLITE_OK) {
-            return code;
-        }
+    int enforced = 0;
+    int code = sqlite3_create_function_v2(db, USER_KEY, 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, run_user_key, NULL,
+                                          NULL, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &enforced);
     }
-    return SQLITE_OK;
+    if (code == SQLITE_OK) {
+        /* What refers to a table that is made anew must not go with the old one. */
+        code = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, (int *)NULL);
+    }
+    for (; version < target && code == SQLITE_OK; version++) {
+        code = run_step(db, version);
+    }
+    if (code == SQLITE_OK) {
+        code = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, enforced, (int *)NULL);
+    }
+    return code;
 }

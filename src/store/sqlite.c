@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "store/schema.h"
+
 #define READER_BUSY_MS 50  /* an event loop waits at most that long for another program's lock */
 #define WRITER_BUSY_MS 250 /* the writer has its own thread */
 #define PAGE_CACHE_KIB "256"
@@ -206,6 +208,12 @@ void mote_sqlite_bind_text(sqlite3_stmt *statement, int parameter, const char *t
 void mote_sqlite_bind_int(sqlite3_stmt *statement, int parameter, int64_t value)
 {
     (void)sqlite3_bind_int64(statement, parameter, value);
+}
+
+void mote_sqlite_bind_user(sqlite3_stmt *statement, const uint8_t id[16])
+{
+    mote_sqlite_bind_bytes(statement, 1, id, 16);
+    mote_sqlite_bind_int(statement, 2, mote_schema_user_key(id));
 }
 
 int mote_sqlite_step(sqlite3_stmt *statement)

@@ -48,6 +48,8 @@ static inline sqlite3_stmt *mote_sqlite_statement(struct mote_sqlite *sqlite, en
 void mote_sqlite_bind_bytes(sqlite3_stmt *statement, int parameter, const uint8_t *bytes, size_t length);
 void mote_sqlite_bind_text(sqlite3_stmt *statement, int parameter, const char *text);
 void mote_sqlite_bind_int(sqlite3_stmt *statement, int parameter, int64_t value);
+/* Of the statements that find a user by its id. */
+void mote_sqlite_bind_user(sqlite3_stmt *statement, const uint8_t id[16]);
 
 /* 1: a row is there; 0: no more; or an error. The statement must be reset afterwards. */
 MOTE_MUST_CHECK int mote_sqlite_step(sqlite3_stmt *statement);

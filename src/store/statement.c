@@ -15,6 +15,11 @@
 
 #define SESSION_COLUMNS "id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address, revoke_time"
 
+/* At the place that the id tells; where another is, or nobody, by the index. */
+#define BY_ID(columns)                                                                                                 \
+    "SELECT " columns " FROM users WHERE key = ?2 AND +id = ?1 UNION ALL "                                             \
+    "SELECT " columns " FROM users WHERE id = ?1 LIMIT 1"
+
 /* The ranges of users that filters ask for. The index is named: which one is the cheapest, the caller has counted. */
 #define BY_USERNAME "FROM users INDEXED BY users_username WHERE username >= ?1 AND username <= ?2 LIMIT ?3"
 #define BY_EMAIL                                                                                                       \
@@ -38,8 +43,8 @@ static const struct {
     [MOTE_STATEMENT_BEGIN_IMMEDIATE] = {WRITER, "BEGIN IMMEDIATE"},
     [MOTE_STATEMENT_COMMIT] = {READER | WRITER, "COMMIT"},
     [MOTE_STATEMENT_ROLLBACK] = {READER | WRITER, "ROLLBACK"},
-    [MOTE_STATEMENT_GET_USER_BY_ID] = {READER | WRITER, "SELECT " ALL_COLUMNS " FROM users WHERE id = ?1"},
-    [MOTE_STATEMENT_SHOW_USER_BY_ID] = {READER, "SELECT " USER_COLUMNS " FROM users WHERE id = ?1"},
+    [MOTE_STATEMENT_GET_USER_BY_ID] = {READER | WRITER, BY_ID(ALL_COLUMNS)},
+    [MOTE_STATEMENT_SHOW_USER_BY_ID] = {READER, BY_ID(USER_COLUMNS)},
     [MOTE_STATEMENT_GET_USER_BY_USERNAME] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_GET_USER_BY_EMAIL] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE email = ?1 COLLATE NOCASE "
                                                   "AND email <> ''"},
@@ -90,8 +95,10 @@ static const struct {
     [MOTE_STATEMENT_USERNAME_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE username = ?1"},
     [MOTE_STATEMENT_EMAIL_TAKEN] = {WRITER, "SELECT 1 FROM users WHERE email = ?1 COLLATE NOCASE AND email <> '' "
                                             "AND id <> ?2"},
-    [MOTE_STATEMENT_INSERT_USER] = {WRITER, "INSERT INTO users (" ALL_COLUMNS ") "
-                                            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+    [MOTE_STATEMENT_INSERT_USER] = {WRITER, "INSERT INTO users (" ALL_COLUMNS ", key) "
+                                            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
+                                            "CASE WHEN EXISTS (SELECT 1 FROM users WHERE key = ?15) THEN NULL "
+                                            "ELSE ?15 END)"},
     [MOTE_STATEMENT_UPDATE_USER] = {WRITER, "UPDATE users SET username = ?2, email = ?3, display_name = ?4, "
                                             "roles = ?5, email_verified = ?6, update_time = ?7, version = ?8, "
                                             "epoch_time = CASE WHEN epoch = ?9 THEN epoch_time ELSE ?7 END, "

@@ -299,7 +299,7 @@ static void test_version(void **state)
     assert_refused(fixture, fixture->url, MOTE_EVERSION, "version 2147483647");
     run_sql(fixture, "PRAGMA user_version = -1");
     assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
-    for (int version = 0; version < MOTE_SCHEMA_VERSION; version++) { /* tables would be made a second time */
+    for (int version = 0; version < 9; version++) { /* tables would be made a second time */
         set_version(fixture, version);
         assert_refused(fixture, fixture->url, MOTE_ECORRUPT, "damaged");
     }
@@ -309,6 +309,12 @@ static void test_version(void **state)
 }
 
 static void note_user(struct mote_store_get_user *read, int result)
+{
+    (void)read;
+    assert_int_equal(result, 0);
+}
+
+static void note_session(struct mote_store_get_session *read, int result)
 {
     (void)read;
     assert_int_equal(result, 0);
@@ -353,6 +359,38 @@ static void test_migration(void **state)
         fixture_close(fixture);
         assert_int_equal(unlink(fixture->path), 0);
     }
+}
+
+/* The tenth step makes the table of users anew. Each is found by its id, those of one key too, and nothing that belongs
+ * to them is lost. */
+static void test_migration_to_keys(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char users[] =
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999) "
+        "INSERT INTO users (id, username, email, display_name, roles, state, email_verified, password_change_required, "
+        "create_time, update_time, password_hash) "
+        /* Of four each one key. */
+        "SELECT CAST(printf('%06d89%08d', i / 4, i) AS BLOB), 'user' || i, 'e' || i, '', 1, 1, 0, 0, i, i, '' FROM n;"
+        "INSERT INTO sessions (id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address) "
+        "SELECT id, id, 1, 1, 4000000000000000000, '', '' FROM users WHERE username <> 'old';";
+    make_old_store(fixture, 9);
+    run_sql(fixture, users);
+    fixture_open(fixture, fixture->url);
+    for (int i = 0; i < 1000; i++) {
+        char text[32];
+        struct mote_store_get_user read = {.key = MOTE_STORE_BY_ID, .done = note_user};
+        struct mote_store_get_session session = {.done = note_session};
+        snprintf(text, sizeof text, "%06d89%08d", i / 4, i);
+        memcpy(read.id, text, 16);
+        memcpy(session.id, text, 16);
+        mote_store_get_user(fixture->session, &read);
+        snprintf(text, sizeof text, "user%d", i);
+        assert_string_equal(read.user.username, text);
+        mote_store_get_session(fixture->session, &session);
+        assert_memory_equal(session.record.user_id, read.id, 16);
+    }
+    fixture_close(fixture);
 }
 
 static void note_kind(void *context, const struct mote_store_change *change)
@@ -673,6 +711,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_other_program, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_version, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_migration, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_migration_to_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_migration_of_epochs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_pages, set_up, tear_down),
