@@ -89,6 +89,15 @@ void mote_observe_values(const struct mote_observe *observe, double values[MOTE_
     read_process(observe, values);
     mote_store_figures(observe->store, &writes, &database, &log);
     mote_password_pool_figures(observe->passwords, &waiting, &hashed);
+    _Static_assert(MOTE_METRIC_SPANS_REJECTED - MOTE_METRIC_SPANS_EXPORTED + 1 == MOTE_SPAN_FATES,
+                   "the rows of the table are what becomes of spans");
+    if (observe->traces != NULL) {
+        const struct mote_span_queue_counts spans = mote_trace_export_counts(observe->traces);
+        for (size_t i = 0; i < MOTE_SPAN_FATES; i++) {
+            values[MOTE_METRIC_SPANS_EXPORTED + i] = (double)spans.fates[i];
+        }
+        values[MOTE_METRIC_SPANS_WAITING] = (double)spans.waiting;
+    }
     values[MOTE_METRIC_CERTIFICATE_EXPIRY] = expiry == INT64_MAX ? NAN : (double)expiry;
     values[MOTE_METRIC_CONNECTIONS_MAX] = (double)observe->effective->limits.connections_max;
     values[MOTE_METRIC_HASH_QUEUE] = waiting;

@@ -58,6 +58,7 @@ struct process {
     struct mote_tls_files tls_files;
     struct mote_tls_context *tls;     /* NULL: in the clear */
     struct mote_trace_export *traces; /* NULL: none */
+    bool traces_stopped;
     struct mote_runtime *runtime;
     pthread_t main_thread;
     sigset_t signals;
@@ -277,14 +278,16 @@ static int open_traces(struct process *process)
 }
 
 /* The last spans may take what is left of the grace period. */
-static void close_traces(struct process *process)
+static void stop_traces(struct process *process)
 {
     const uint64_t grace = process->options.shutdown_grace_period;
     const uint64_t passed = now() - process->end_began_ns;
     const uint64_t left = process->end_began_ns != 0 && passed < grace ? grace - passed : 0;
     const uint64_t most = process->options.otel_bsp_export_timeout;
-    mote_trace_export_stop(process->traces, left < most ? left : most);
-    process->traces = NULL;
+    if (!process->traces_stopped) {
+        process->traces_stopped = true;
+        mote_trace_export_stop(process->traces, left < most ? left : most);
+    }
 }
 
 static int register_all(struct process *process)
@@ -333,6 +336,7 @@ static int open_server(struct process *process)
         process->observe.sink = process->sink;
         process->observe.store = process->store;
         process->observe.passwords = process->passwords;
+        process->observe.traces = process->traces;
         process->observe.serving = &process->serving;
         error = mote_observe_open(&process->observe, process->server);
     }
@@ -582,7 +586,7 @@ static int shut_down(struct process *process, int number)
     }
     int error = mote_runtime_join(process->runtime);
     process->runtime = NULL;
-    close_traces(process);
+    stop_traces(process);
     mote_log(process->log, error == 0 ? MOTE_LOG_INFO : MOTE_LOG_WARN, "app", "server.stopped",
              error == 0 ? "stopped; every call was finished"
                         : "stopped; the grace period ran out and calls were cut off",
@@ -620,7 +624,8 @@ static int serve(struct process *process)
 static void dispose(struct process *process)
 {
     mote_observe_close(&process->observe);
-    close_traces(process);
+    stop_traces(process);
+    mote_trace_export_free(process->traces);
     mote_tls_context_unref(process->tls);
     mote_server_free(process->server);
     mote_health_free(process->health);

@@ -233,14 +233,16 @@ static void deliver(struct mote_trace_export *exporter, size_t spans)
         }
         tell_of_failure(exporter, exporter->message);
         if (!exporter->may_retry || !pause_before_retry(exporter, pause_ns, until_ns)) {
-            mote_span_queue_count_lost(exporter->tracing.queue, spans);
+            mote_span_queue_count(exporter->tracing.queue, MOTE_SPAN_UNDELIVERED, spans);
             return;
         }
         pause_ns = 2 * pause_ns < MOTE_TRACE_RETRY_MAX_NS ? 2 * pause_ns : MOTE_TRACE_RETRY_MAX_NS;
     }
-    if (exporter->rejected > 0) {
-        const size_t lost = (uint64_t)exporter->rejected < spans ? (size_t)exporter->rejected : spans;
-        mote_span_queue_count_lost(exporter->tracing.queue, lost);
+    const uint64_t told = exporter->rejected > 0 ? (uint64_t)exporter->rejected : 0;
+    const size_t rejected = told < spans ? (size_t)told : spans;
+    mote_span_queue_count(exporter->tracing.queue, MOTE_SPAN_REJECTED, rejected);
+    mote_span_queue_count(exporter->tracing.queue, MOTE_SPAN_EXPORTED, spans - rejected);
+    if (rejected > 0) {
         tell_of_failure(exporter, "the collector rejected some of them");
     } else {
         tell_of_success(exporter);
@@ -267,7 +269,7 @@ static void deliver_waiting(struct mote_trace_export *exporter, bool all)
                                          exporter->version, mote_buffer_slice(&spans)) == 0) {
             deliver(exporter, count);
         } else {
-            mote_span_queue_count_lost(exporter->tracing.queue, count);
+            mote_span_queue_count(exporter->tracing.queue, MOTE_SPAN_UNDELIVERED, count);
         }
         mote_buffer_dispose(&exporter->request);
         mote_buffer_clear(&spans);
@@ -438,8 +440,11 @@ static int make_tracing(struct mote_trace_export *exporter)
     return error != 0 ? error : mote_span_queue_new(&exporter->tracing.queue, mote_mem_system(), &queue);
 }
 
-static void dispose(struct mote_trace_export *exporter)
+void mote_trace_export_free(struct mote_trace_export *exporter)
 {
+    if (exporter == NULL) {
+        return;
+    }
     mote_channel_close(exporter->channel);
     mote_loop_free(exporter->loop);
     mote_span_queue_free(exporter->tracing.queue);
@@ -477,7 +482,7 @@ int mote_trace_export_start(struct mote_trace_export **out, const struct mote_op
         error = MOTE_ENOMEM;
     }
     if (error != 0) {
-        dispose(exporter);
+        mote_trace_export_free(exporter);
         return error;
     }
     *out = exporter;
@@ -487,6 +492,11 @@ int mote_trace_export_start(struct mote_trace_export **out, const struct mote_op
 struct mote_interceptor mote_trace_export_stage(struct mote_trace_export *exporter)
 {
     return mote_tracing_stage(&exporter->tracing);
+}
+
+struct mote_span_queue_counts mote_trace_export_counts(const struct mote_trace_export *exporter)
+{
+    return mote_span_queue_counts(exporter->tracing.queue);
 }
 
 void mote_trace_export_stop(struct mote_trace_export *exporter, uint64_t patience_ns)
@@ -504,5 +514,4 @@ void mote_trace_export_stop(struct mote_trace_export *exporter, uint64_t patienc
         mote_log(exporter->log, MOTE_LOG_WARN, "trace", "trace.lost", "spans did not get to the collector",
                  mote_log_uint("spans", counts.waiting + counts.dropped));
     }
-    dispose(exporter);
 }

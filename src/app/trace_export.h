@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "rpc/server.h"
+#include "telemetry/span_queue.h"
 
 #define MOTE_TRACE_QUEUE_BYTES (256u * 1024u)
 /* Pauses between tries (OTLP asks for exponential ones with jitter), and when a batch is given up. */
@@ -30,7 +31,11 @@ MOTE_MUST_CHECK int mote_trace_export_start(struct mote_trace_export **out, cons
                                             char problem[MOTE_TRACE_PROBLEM_MAX]);
 /* The stage for MOTE_STAGE_TRACE. */
 struct mote_interceptor mote_trace_export_stage(struct mote_trace_export *exporter);
-/* Sends what is left, for so long at most, and ends the thread. No call runs any more. NULL is fine. */
+/* Any thread. */
+struct mote_span_queue_counts mote_trace_export_counts(const struct mote_trace_export *exporter);
+/* Sends what is left, for so long at most, and ends the thread. No call runs any more. Once; NULL is fine. */
 void mote_trace_export_stop(struct mote_trace_export *exporter, uint64_t patience_ns);
+/* After stop. NULL is fine. */
+void mote_trace_export_free(struct mote_trace_export *exporter);
 
 #endif

@@ -129,7 +129,7 @@ static void end_call(void *context, struct mote_call *call, const struct mote_ca
     if (length != 0) {
         (void)mote_span_queue_put(tracing->queue, mote_slice(encoded, length));
     } else {
-        mote_span_queue_count_lost(tracing->queue, 1);
+        mote_span_queue_count(tracing->queue, MOTE_SPAN_TOO_LARGE, 1);
     }
 }
 

@@ -266,8 +266,16 @@ static void outcome_of_failure(struct mote_call_outcome *outcome, const struct m
     }
 }
 
+static void count_aborted(const struct mote_call *call, const char *message)
+{
+    if (call->state != MOTE_CALL_ENDED && message != NULL && message[0] != '\0') {
+        mote_metrics_add_text(mote_call_worker_of(call)->metrics, MOTE_METRIC_TEXT_CALLS_ABORTED, message);
+    }
+}
+
 void mote_call_abort(struct mote_call *call, enum mote_status status, const char *message)
 {
+    count_aborted(call, message);
     end_unasked(call, &(struct mote_call_outcome){.status = status, .message = mote_slice_text(message)});
 }
 
@@ -281,6 +289,7 @@ void mote_call_abort_details(struct mote_call *call, const struct mote_failure *
 
 void mote_call_refuse(struct mote_call *call, const struct mote_refusal *refusal)
 {
+    count_aborted(call, refusal->message);
     end_unasked(call, &(struct mote_call_outcome){
                           .status = refusal->status,
                           .message = mote_slice_text(refusal->message),

@@ -229,6 +229,7 @@ void mote_call_arm(struct mote_call *call);
 void mote_call_close(struct mote_call *call, enum mote_status status);
 
 /* call_answer.c. As the handler's own answers, but the handler is told by on_cancel if it runs. */
+/* `message` is static. */
 void mote_call_abort(struct mote_call *call, enum mote_status status, const char *message);
 void mote_call_abort_details(struct mote_call *call, const struct mote_failure *failure);
 void mote_call_refuse(struct mote_call *call, const struct mote_refusal *refusal);

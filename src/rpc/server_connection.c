@@ -141,7 +141,7 @@ static bool handlers_are_many(const struct mote_call *call)
 static void admit(struct mote_call *call, const struct mote_request *request)
 {
     if (handlers_are_many(call)) {
-        mote_call_fail(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "too many calls in progress");
+        mote_call_abort(call, MOTE_STATUS_RESOURCE_EXHAUSTED, "too many calls in progress");
     } else if (call->entry == &mote_server_other) {
         refuse_unknown(call, request);
     } else if (call->connection->drain == MOTE_DRAIN_CUT) {

@@ -39,7 +39,7 @@ int mote_server_worker_new(struct mote_server_worker **out, struct mote_server *
         .wheel = options->wheel,
         .counters = options->metrics != NULL ? &options->metrics->cells[MOTE_METRIC_GOAWAY_SENT_0] : NULL,
     };
-    _Static_assert(MOTE_METRIC_RESET_RECEIVED_14 - MOTE_METRIC_GOAWAY_SENT_0 + 1 == MOTE_H2_COUNTERS,
+    _Static_assert(MOTE_METRIC_VIOLATION_HEADERS - MOTE_METRIC_GOAWAY_SENT_0 + 1 == MOTE_H2_COUNTERS,
                    "the rows of the table are what h2 counts");
     const int error = mote_h2_context_new(&worker->h2_context, &context_options);
     if (error != 0) {

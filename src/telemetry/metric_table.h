@@ -44,6 +44,11 @@
     MOTE_METRIC_ERRORS(X, RESET_SENT, "mote_http2_rst_stream_total", "direction=\"sent\",error",                       \
                        "RST_STREAM frames, by their error.")                                                           \
     MOTE_METRIC_ERRORS(X, RESET_RECEIVED, "mote_http2_rst_stream_total", "direction=\"received\",error", "")           \
+    X(VIOLATION_CONNECTION, "mote_http2_protocol_errors_total", COUNTER, "kind", "connection",                         \
+      "Breaches of HTTP/2: those that ended a connection, and frames and header blocks that were not what they must "  \
+      "be.")                                                                                                           \
+    X(VIOLATION_FRAME, "mote_http2_protocol_errors_total", COUNTER, "kind", "frame", "")                               \
+    X(VIOLATION_HEADERS, "mote_http2_protocol_errors_total", COUNTER, "kind", "headers", "")                           \
     X(CERTIFICATE_EXPIRY, "mote_tls_certificate_expiry_timestamp_seconds", GAUGE, "", "",                              \
       "When the first of the certificates in use expires, in seconds since 1970.")                                     \
     X(TOKEN_HITS, "mote_token_cache_lookups_total", COUNTER, "result", "hit",                                          \
@@ -56,6 +61,13 @@
     X(STORE_QUEUE, "mote_store_write_queue_length", GAUGE, "", "", "Writes that wait for the store's writer.")         \
     X(STORE_BYTES, "mote_store_size_bytes", GAUGE, "file", "database", "Size of the store's files.")                   \
     X(STORE_LOG_BYTES, "mote_store_size_bytes", GAUGE, "file", "wal", "")                                              \
+    X(SPANS_EXPORTED, "mote_otlp_spans_exported_total", COUNTER, "", "", "Spans that the collector has taken.")        \
+    X(SPANS_QUEUE_FULL, "mote_otlp_spans_dropped_total", COUNTER, "reason", "queue_full",                              \
+      "Spans that never got to the collector.")                                                                        \
+    X(SPANS_TOO_LARGE, "mote_otlp_spans_dropped_total", COUNTER, "reason", "too_large", "")                            \
+    X(SPANS_UNDELIVERED, "mote_otlp_spans_dropped_total", COUNTER, "reason", "export_failed", "")                      \
+    X(SPANS_REJECTED, "mote_otlp_spans_dropped_total", COUNTER, "reason", "rejected", "")                              \
+    X(SPANS_WAITING, "mote_otlp_spans_queue_length", GAUGE, "", "", "Spans that wait to be exported.")                 \
     X(LOG_DROPPED, "mote_log_lines_dropped_total", COUNTER, "", "", "Log lines that nobody took in time.")             \
     X(READY, "mote_ready", GAUGE, "", "", "1 while /readyz answers 200.")                                              \
     X(WORKERS, "mote_workers", GAUGE, "", "", "Threads that serve connections.")                                       \
@@ -74,6 +86,9 @@
 #define MOTE_METRIC_TEXT_MAP(X)                                                                                        \
     X(CONNECTION_ENDS, "mote_connections_ended_total", "reason",                                                       \
       "Connections that the server ended, by the reason that the log gives too.")                                      \
+    X(CALLS_ABORTED, "mote_calls_aborted_total", "reason",                                                             \
+      "Calls that the server ended by itself, by what their clients were told: limits, deadlines, malformed "          \
+      "requests.")                                                                                                     \
     X(FAILURES, "mote_failures_total", "reason", "Calls that a service refused, by the reason of their ErrorInfo.")    \
     X(AUTH_FAILURES, "mote_auth_failures_total", "reason",                                                             \
       "Calls that were answered UNAUTHENTICATED, by the reason of their ErrorInfo.")

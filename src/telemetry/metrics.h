@@ -15,8 +15,8 @@
 #include "base/memory.h"
 #include "telemetry/metric_table.h"
 
-#define MOTE_METRIC_CODES     17u /* of gRPC status */
-#define MOTE_METRIC_TEXTS_MAX 96u /* texts a worker counts: they are constants of the program, which has fewer */
+#define MOTE_METRIC_CODES     17u  /* of gRPC status */
+#define MOTE_METRIC_TEXTS_MAX 144u /* texts a worker counts: they are constants of the program, which has fewer */
 
 enum mote_metric_id {
 #define X(id, name, type, label, value, help) MOTE_METRIC_##id,

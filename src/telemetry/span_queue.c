@@ -57,6 +57,12 @@ static void read_ring(struct mote_span_queue *queue, void *bytes, size_t length)
     queue->used -= length;
 }
 
+static void add_fate(struct mote_span_queue *queue, enum mote_span_fate fate, size_t spans)
+{
+    queue->counts.fates[fate] += spans;
+    queue->counts.dropped += fate != MOTE_SPAN_EXPORTED ? spans : 0;
+}
+
 bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span)
 {
     const uint32_t length = (uint32_t)span.length;
@@ -69,7 +75,7 @@ bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span)
         queue->counts.waiting++;
         queue->counts.taken_in++;
     } else {
-        queue->counts.dropped++;
+        add_fate(queue, MOTE_SPAN_QUEUE_FULL, 1);
     }
     const bool is_batch = fits && queue->options.on_batch != NULL && queue->counts.waiting % queue->options.batch == 0;
     pthread_mutex_unlock(&queue->lock);
@@ -102,10 +108,10 @@ size_t mote_span_queue_take(struct mote_span_queue *queue, size_t most, struct m
     return taken;
 }
 
-void mote_span_queue_count_lost(struct mote_span_queue *queue, size_t spans)
+void mote_span_queue_count(struct mote_span_queue *queue, enum mote_span_fate fate, size_t spans)
 {
     pthread_mutex_lock(&queue->lock);
-    queue->counts.dropped += spans;
+    add_fate(queue, fate, spans);
     pthread_mutex_unlock(&queue->lock);
 }
 

@@ -17,8 +17,19 @@
 
 struct mote_span_queue;
 
+/* What became of a span in the end. */
+enum mote_span_fate {
+    MOTE_SPAN_EXPORTED,
+    MOTE_SPAN_QUEUE_FULL,
+    MOTE_SPAN_TOO_LARGE,
+    MOTE_SPAN_UNDELIVERED, /* its export was given up */
+    MOTE_SPAN_REJECTED,    /* by the collector */
+    MOTE_SPAN_FATES,
+};
+
 struct mote_span_queue_counts {
     uint64_t taken_in, dropped; /* ever */
+    uint64_t fates[MOTE_SPAN_FATES];
     size_t waiting;
 };
 
@@ -38,8 +49,8 @@ bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span);
 /* Appends the oldest spans, one behind the other, to `out`: at most `most` of them; how many. 0 also without memory,
  * and then they wait on. */
 size_t mote_span_queue_take(struct mote_span_queue *queue, size_t most, struct mote_buffer *out);
-/* Spans that were taken but could not be delivered. */
-void mote_span_queue_count_lost(struct mote_span_queue *queue, size_t spans);
+/* Spans that have been taken: what became of them. */
+void mote_span_queue_count(struct mote_span_queue *queue, enum mote_span_fate fate, size_t spans);
 struct mote_span_queue_counts mote_span_queue_counts(struct mote_span_queue *queue);
 
 #endif

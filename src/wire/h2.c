@@ -164,6 +164,9 @@ void mote_h2_kill(struct mote_h2 *h2, int failure, enum mote_h2_error error, con
     h2->failure = failure;
     h2->kill_error = error;
     h2->reason = debug;
+    if (failure == MOTE_EPROTO && debug != NULL) {
+        mote_h2_count(h2, MOTE_H2_VIOLATION, MOTE_H2_VIOLATION_CONNECTION);
+    }
 }
 
 bool mote_h2_judge(struct mote_h2 *h2, struct mote_meter_verdict verdict)

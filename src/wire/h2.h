@@ -97,11 +97,19 @@ struct mote_h2_context_options {
 
 /* Frames by their error, of each kind MOTE_H2_ERRORS counters; one for the codes there are not. */
 #define MOTE_H2_ERRORS   15u
-#define MOTE_H2_COUNTERS (3 * MOTE_H2_ERRORS)
+#define MOTE_H2_COUNTERS (3 * MOTE_H2_ERRORS + MOTE_H2_VIOLATIONS)
 enum mote_h2_counted {
     MOTE_H2_GOAWAY_SENT,
     MOTE_H2_RESET_SENT,
     MOTE_H2_RESET_RECEIVED,
+    MOTE_H2_VIOLATION, /* by enum mote_h2_violation */
+};
+/* Breaches of HTTP/2: connections that ended for one, frames and header blocks that were refused. */
+enum mote_h2_violation {
+    MOTE_H2_VIOLATION_CONNECTION,
+    MOTE_H2_VIOLATION_FRAME,
+    MOTE_H2_VIOLATION_HEADERS,
+    MOTE_H2_VIOLATIONS,
 };
 
 MOTE_MUST_CHECK int mote_h2_context_new(struct mote_h2_context **out, const struct mote_h2_context_options *options);

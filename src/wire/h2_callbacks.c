@@ -255,7 +255,9 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct mote_h2 *h2 = user_data;
     (void)session;
-    (void)error;
+    mote_h2_count(h2, MOTE_H2_VIOLATION,
+                  error == NGHTTP2_ERR_HTTP_HEADER || error == NGHTTP2_ERR_HTTP_MESSAGING ? MOTE_H2_VIOLATION_HEADERS
+                                                                                          : MOTE_H2_VIOLATION_FRAME);
     h2->left_badly |= frame->hd.type == NGHTTP2_GOAWAY;
     charge(h2, frame->hd.stream_id != 0 ? find(h2, frame->hd.stream_id) : NULL);
     return outcome(h2);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The admin port with real HTTP clients, metrics after real calls, a real Prometheus, and who misbehaves there."""
+"""The admin port with real HTTP clients, metrics after real calls, and who misbehaves there."""
 
 import gzip
 import http.client
@@ -335,66 +335,3 @@ def test_a_hundred_scrapes_beside_calls(mote):
     for thread in threads:
         thread.join()
     assert last > 0
-
-
-# --- the real Prometheus
-
-
-@pytest.fixture
-def prometheus(mote, tmp_path):
-    """A Prometheus that scrapes a mote each second: (program, query)."""
-    program = mote.serve(ADMIN_TOKEN="a token of 16 by")
-    config = tmp_path / "prometheus.yml"
-    config.write_text(json.dumps({
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [{"job_name": "mote", "authorization": {"credentials": "a token of 16 by"},
-                            "static_configs": [{"targets": [program.admin]}]}]}))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    process = subprocess.Popen(["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data",
-                                f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def query(text):
-        import urllib.error
-        import urllib.parse
-        import urllib.request
-
-        try:
-            url = f"http://{address}/api/v1/query?query={urllib.parse.quote(text)}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return [(row["metric"], float(row["value"][1])) for row in json.load(answer)["data"]["result"]]
-        except urllib.error.URLError:
-            return []
-
-    yield program, query
-    process.terminate()
-    process.wait(20)
-
-
-def test_prometheus_scrapes_and_answers(prometheus):
-    """The queries of published dashboards give numbers."""
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-    program, query = prometheus
-    with program.channel() as channel:
-        for _ in range(20):
-            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-    wait_for(lambda: any(value == 20 for _, value in query('grpc_server_handled_total{grpc_method="Check",grpc_code="OK"}')),
-             30, "20 calls in Prometheus")
-    assert query("up") == [(query("up")[0][0], 1.0)]
-    labels, _ = query('grpc_server_handled_total{grpc_method="Check"}')[0]
-    assert labels["grpc_service"] == "grpc.health.v1.Health" and labels["grpc_type"] == "unary"
-    assert query("sum(grpc_server_started_total) - sum(grpc_server_handled_total)")[0][1] == 0
-    quantile = query('histogram_quantile(0.99, sum by (le) (grpc_server_handling_seconds_bucket{grpc_type="unary"}))')
-    assert 0 < quantile[0][1] < 10
-    assert query("mote_build_info")[0][0]["version"]
-    assert query("process_resident_memory_bytes")[0][1] > 1e6
-
-
-def test_promtool(mote):
-    if shutil.which("promtool") is None:
-        pytest.skip("no promtool: Debian 13 has it in a package of its own")
-    body = ask(mote.serve(), "/metrics")[2]
-    result = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
-    assert result.returncode == 0, result.stderr.decode() + result.stdout.decode()

@@ -56,10 +56,14 @@ static void test_bounds(void **state)
     assert_takes(queue, 10, 3, "efghijklmnop");
     assert_false(put(queue, "012345678901234567890"));
     assert_true(put(queue, "01234567890123456789"));
-    mote_span_queue_count_lost(queue, 2);
+    mote_span_queue_count(queue, MOTE_SPAN_REJECTED, 2);
+    mote_span_queue_count(queue, MOTE_SPAN_EXPORTED, 3);
     const struct mote_span_queue_counts counts = mote_span_queue_counts(queue);
     assert_int_equal(counts.taken_in, 5);
     assert_int_equal(counts.dropped, 5);
+    assert_int_equal(counts.fates[MOTE_SPAN_QUEUE_FULL], 3);
+    assert_int_equal(counts.fates[MOTE_SPAN_REJECTED], 2);
+    assert_int_equal(counts.fates[MOTE_SPAN_EXPORTED], 3);
     assert_int_equal(counts.waiting, 1);
     mote_span_queue_free(queue);
     mote_span_queue_free(NULL);

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics, alerts and the dashboard with the programs that read them: Prometheus, promtool, and OpenMetrics' parser."""
+
+import json
+import re
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import grpc
+import pytest
+from certificates import Identity
+from conftest import ADMIN_PASSWORD, ROOT, Clients, wait_for
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from test_admin import ask, samples
+from test_answers import Raw
+from test_store import try_create
+from test_traces import Collector
+
+from auth.v1 import auth_pb2
+from user.v1 import user_pb2
+
+TOKEN = "a token of 16 by"
+RULES = ROOT / "docs/deploy/prometheus/mote.rules.yml"
+RULE_TESTS = ROOT / "tests/prometheus/mote.rules.test.yml"
+DASHBOARD = ROOT / "docs/deploy/grafana/dashboards/mote.json"
+
+
+class Prometheus:
+    """A real one that scrapes a mote each second as the job "mote", with these rules."""
+
+    def __init__(self, folder, program, rules=None):
+        config = folder / "prometheus.yml"
+        config.write_text(json.dumps({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(rules)] if rules else [],
+            "scrape_configs": [{"job_name": "mote", "authorization": {"credentials": TOKEN},
+                                "static_configs": [{"targets": [program.admin]}]}]}))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+             f"--web.listen-address={self.address}", "--enable-feature=exemplar-storage"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.process.terminate()
+        self.process.wait(20)
+
+    def get(self, path, **parameters):
+        """What the API answers; None as long as it does not."""
+        try:
+            url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            if error.code == 503:  # it starts
+                return None
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from None
+        except OSError:
+            return None
+
+    def query(self, text):
+        found = self.get("query", query=text)
+        return [(row["metric"], float(row["value"][1])) for row in found["result"]] if found else []
+
+    def firing(self):
+        found = self.get("alerts")
+        return {alert["labels"]["alertname"] for alert in found["alerts"] if alert["state"] == "firing"} if found else set()
+
+
+def promtool(*arguments, input=None):
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool: Debian 13 has it in a package of its own")
+    result = subprocess.run(["promtool", *map(str, arguments)], input=input, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr.decode() + result.stdout.decode()
+
+
+def health(channel):
+    return health_pb2_grpc.HealthStub(channel)
+
+
+# --- what is counted
+
+
+def test_prometheus_scrapes_and_answers(mote, tmp_path):
+    """The queries of published dashboards give numbers."""
+    program = mote.serve(ADMIN_TOKEN=TOKEN)
+    with Prometheus(tmp_path, program) as prometheus, program.channel() as channel:
+        for _ in range(20):
+            health(channel).Check(health_pb2.HealthCheckRequest())
+        query = prometheus.query
+        wait_for(lambda: any(value == 20 for _, value in query('grpc_server_handled_total{grpc_method="Check",grpc_code="OK"}')),
+                 30, "20 calls in Prometheus")
+        assert query("up") == [(query("up")[0][0], 1.0)]
+        labels, _ = query('grpc_server_handled_total{grpc_method="Check"}')[0]
+        assert labels["grpc_service"] == "grpc.health.v1.Health" and labels["grpc_type"] == "unary"
+        assert query("sum(grpc_server_started_total) - sum(grpc_server_handled_total)")[0][1] == 0
+        quantile = query('histogram_quantile(0.99, sum by (le) (grpc_server_handling_seconds_bucket{grpc_type="unary"}))')
+        assert 0 < quantile[0][1] < 10
+        assert query("mote_build_info")[0][0]["version"]
+        assert query("process_resident_memory_bytes")[0][1] > 1e6
+
+
+def test_what_prometheus_says_of_the_text(mote):
+    promtool("check", "metrics", input=ask(mote.serve(), "/metrics")[2])
+
+
+def test_breaches_of_the_protocol(mote):
+    """Each kind by itself: a frame, a header block, a connection; and calls that the server ends, by what it says."""
+    program = mote.serve()
+
+    def count(kind):
+        return samples(program)[f'mote_http2_protocol_errors_total{{kind="{kind}"}}']
+
+    raw = Raw(program.address)
+    path = "/grpc.health.v1.Health/Check"
+    assert raw.answer(raw.request(path=path, headers=[(":method", "POST"), (":scheme", "http"), (":path", path),
+                                                      ("connection", "close")]))["reset"] == 1
+    assert (count("headers"), count("frame"), count("connection")) == (1, 0, 0)
+    answer = raw.answer(raw.request(path=path, body=b"\x07\0\0\0\0"))
+    assert answer["headers"]["grpc-status"] == "13"
+    assert samples(program)['mote_calls_aborted_total{reason="malformed message flag"}'] == 1
+    raw.frame(6, 0, 1, bytes(8))  # a PING is of no stream
+    assert raw.answer(1)["goaway"] == 1
+    wait_for(lambda: count("connection") == 1, what="the connection's end")
+    assert (count("headers"), count("frame")) == (1, 1)
+    raw.close()
+    host, port = program.address.rsplit(":", 1)
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(24))
+        wait_for(lambda: count("connection") == 2, what="what is no HTTP/2")
+    assert samples(program)['mote_http2_goaway_sent_total{error="PROTOCOL_ERROR"}'] >= 1
+
+
+def test_spans_are_counted(mote):
+    """Those that the collector took, rejected, or was not there for."""
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+    def answer(context, number):
+        rejected = {"rejected_spans": 1} if number == 1 else {}
+        return trace_service_pb2.ExportTraceServiceResponse(partial_success=rejected)
+
+    with Collector(answer=answer) as collector:
+        program = mote.serve(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{collector.address}", OTEL_BSP_SCHEDULE_DELAY="50",
+                             OTEL_BSP_MAX_QUEUE_SIZE="8", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="8")
+        with program.channel() as channel:
+            health(channel).Check(health_pb2.HealthCheckRequest())
+            wait_for(lambda: samples(program)['mote_otlp_spans_dropped_total{reason="rejected"}'] == 1, what="a rejected span")
+            assert samples(program)["mote_otlp_spans_exported_total"] == 0
+            health(channel).Check(health_pb2.HealthCheckRequest())
+            wait_for(lambda: samples(program)["mote_otlp_spans_exported_total"] == 1, what="an exported span")
+            collector.__exit__()
+            for _ in range(40):
+                health(channel).Check(health_pb2.HealthCheckRequest())
+            wait_for(lambda: samples(program)['mote_otlp_spans_dropped_total{reason="queue_full"}'] >= 24, what="a full queue")
+            assert samples(program)["mote_otlp_spans_queue_length"] <= 8
+
+
+# --- alerts and the dashboard
+
+
+def test_rules():
+    promtool("check", "rules", RULES)
+    promtool("test", "rules", RULE_TESTS)
+
+
+def test_each_alert_is_tried_and_explained():
+    """Quiet once and firing once in promtool's tests, and in the table of docs/operations.md."""
+    tests = RULE_TESTS.read_text()
+    page = (ROOT / "docs/operations.md").read_text()
+    alerts = re.findall(r"- alert: (\w+)", RULES.read_text())
+    assert len(alerts) == len(set(alerts)) > 20
+    for alert in alerts:
+        assert re.search(rf"alertname: {alert}, exp_alerts: \[\]", tests), f"{alert} is never quiet"
+        assert re.search(rf"alertname: {alert}\n +exp_alerts:\n +- exp_labels", tests), f"{alert} never fires"
+        assert f"| `{alert}` |" in page, f"docs/operations.md does not explain {alert}"
+
+
+def dashboard_expressions():
+    """{title: expression} as Grafana would send them."""
+    board = json.loads(DASHBOARD.read_text())
+    found = {f"{panel['title']} {target['refId']}": target["expr"]
+             for panel in board["panels"] for target in panel.get("targets", [])}
+    found.update({each["name"]: each["expr"] for each in board["annotations"]["list"]})
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            found[variable["name"]] = re.fullmatch(r"label_values\((.*), \w+\)", variable["definition"]).group(1)
+    values = {"$__rate_interval": "10s", "$job": "mote", "$instance": ".*"}
+    for name, text in found.items():
+        for variable, value in values.items():
+            text = text.replace(variable, value)
+        assert "$" not in text, (name, text)
+        found[name] = text
+    return found
+
+
+def selectors(expression):
+    """The series that an expression is made of, each as a query of its own."""
+    return re.findall(r"^\w+$|\b(?:instance|job):[\w:]+|\b\w+\{[^}]*\}", expression)
+
+
+class Traffic:
+    """Some of everything that a panel or an alert shows, over TLS."""
+
+    def __init__(self, program, identity, authority):
+        credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
+        self.address = program.address
+        self.channel = grpc.secure_channel(program.address, credentials,
+                                           [("grpc.ssl_target_name_override", "localhost"), ("grpc.enable_retries", 0)])
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.context.load_verify_locations(authority.certificate)
+        self.context.set_alpn_protocols(["h2"])
+        program.channel = lambda: self.channel
+        self.client = Clients(program)
+        self.client.login("admin", ADMIN_PASSWORD)
+
+    def fail(self, call, *arguments, **options):
+        with pytest.raises(grpc.RpcError):
+            call(*arguments, **options)
+
+    def some(self):
+        client = self.client
+        health(self.channel).Check(health_pb2.HealthCheckRequest())
+        client.user.GetUser(user_pb2.GetUserRequest(id="me"), metadata=client.metadata)
+        self.fail(list, health(self.channel).Watch(health_pb2.HealthCheckRequest(), timeout=0.1))
+        self.fail(client.auth.Login, auth_pb2.LoginRequest(username="nobody", password="wrong" * 20000))
+        for _ in range(12):
+            self.fail(client.auth.Login, auth_pb2.LoginRequest(username="nobody", password="wrong password"))
+        self.fail(client.auth.RefreshToken, auth_pb2.RefreshTokenRequest(refresh_token="x"))
+        self.flood()
+
+    def flood(self):
+        """More PING frames than are allowed: the connection is ended."""
+        host, port = self.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=10) as plain:
+            with self.context.wrap_socket(plain, server_hostname="localhost") as client:
+                client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">IBI", 0, 4, 0)[1:] + b"\0"
+                               + (b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)) * 200)
+                try:
+                    while client.recv(65536):
+                        pass
+                except OSError:
+                    pass
+
+    def steal(self):
+        """A refresh token is used twice, the second time after the grace for answers that were lost."""
+        tokens = self.client.auth.Login(auth_pb2.LoginRequest(username="admin", password=ADMIN_PASSWORD)).tokens
+        refresh = self.client.auth.RefreshToken
+        refresh(auth_pb2.RefreshTokenRequest(refresh_token=tokens.refresh_token))
+        time.sleep(11)
+        self.fail(refresh, auth_pb2.RefreshTokenRequest(refresh_token=tokens.refresh_token))
+
+
+def test_every_expression_is_answered(mote, tmp_path):
+    """Of rules and dashboard: they name what there is, and after calls of every kind each gives an answer."""
+    authority = Identity(tmp_path, "authority", authority=True)
+    identity = Identity(tmp_path, "server", issuer=authority, names=["localhost"])
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    program = mote.serve(TLS_CERT_FILE=str(identity.certificate), TLS_KEY_FILE=str(identity.key), ADMIN_TOKEN=TOKEN,
+                         LOG_ACCESS="off")
+    traffic = Traffic(program, identity, authority)
+    known = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/reference/metrics.md").read_text(), re.M))
+    known |= {"up", "ALERTS", "mote_build_info"}
+    with Prometheus(tmp_path, program, RULES) as prometheus:
+        wait_for(lambda: prometheus.query("up"), 30, "a scrape")
+        rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
+        known |= {rule["name"] for rule in rules if rule["type"] == "recording"}
+        wanted = {**dashboard_expressions(), **{rule["name"]: rule["query"] for rule in rules if rule["type"] == "recording"}}
+        wanted.update({text: text for rule in rules for text in selectors(rule["query"])})
+        for text in [*wanted.values(), *(rule["query"] for rule in rules)]:
+            prometheus.get("query", query=text)  # an error of the parser is an error here
+            names = {re.split(r"[{]", each)[0] for each in selectors(text)}
+            assert names, text
+            assert not {re.sub(r"_(bucket|sum|count)$", "", name) for name in names} - known, text
+        for quiet in ("Alerts", "Restarts"):
+            del wanted[quiet]
+        assert len(wanted) > 100
+        traffic.some()
+        traffic.steal()
+        until = time.monotonic() + 60
+        while wanted and time.monotonic() < until:
+            traffic.some()
+            wanted = {name: text for name, text in wanted.items()
+                      if not [value for _, value in prometheus.query(text) if value == value]}
+        assert not wanted
+    traffic.channel.close()
+
+
+def test_alerts_fire(mote, tmp_path):
+    """A store that goes away is told of, with rules whose times are a sixtieth; and that it is back; and the server's end."""
+    shorter = {"m": "s", "h": "m", "d": "m"}
+    text = re.sub(r"(?<=\[)(\d+)([mhd])(?=\])|(?<=for: )(\d+)([mhd])|(?<=offset )(\d+)([mhd])",
+                  lambda m: "".join(str(int(number) * (24 if unit == "d" else 1)) + shorter[unit]
+                                    for number, unit in (m.groups()[i:i + 2] for i in (0, 2, 4)) if number),
+                  RULES.read_text())
+    assert text.count("[5s]") == RULES.read_text().count("[5m]") > 5 and not re.search(r"\[\d+[hd]\]", text)
+    rules = tmp_path / "short.rules.yml"
+    rules.write_text(text)
+    mote.create_user("admin", ADMIN_PASSWORD, "ADMIN", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    program = mote.serve(ADMIN_TOKEN=TOKEN, LOG_ACCESS="off")
+    client = Clients(program)
+    client.login("admin", ADMIN_PASSWORD)
+    number = 0
+
+    def create():
+        nonlocal number
+        number += 1
+        answer = try_create(client, f"user-{number}")
+        return grpc.StatusCode.OK if isinstance(answer, str) else answer[0]
+
+    with Prometheus(tmp_path, program, rules) as prometheus:
+        wait_for(lambda: create() == grpc.StatusCode.OK and prometheus.query("job:mote_error_ratio:increase1h == 0"), 30,
+                 "a ratio")
+        assert not prometheus.firing()
+        away = mote.database.with_name("away.db")
+        mote.database.rename(away)
+        assert create() == grpc.StatusCode.UNAVAILABLE
+        expected = {"MoteErrorsFast", "MoteStoreUnhealthy", "MoteNotReady"}
+        wait_for(lambda: create() and expected <= prometheus.firing(), 60, "alerts")
+        away.rename(mote.database)
+        wait_for(lambda: create() == grpc.StatusCode.OK and not expected & prometheus.firing(), 60, "no alerts")
+        client.channel.close()
+        assert program.stop() == 0
+        wait_for(lambda: "MoteDown" in prometheus.firing(), 30, "an alert for the end")
