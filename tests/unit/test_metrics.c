@@ -198,7 +198,7 @@ static void test_texts(void **state)
     has(text, "mote_auth_failures_total{reason=\"n1\"} 1");
     char line[64];
     (void)snprintf(line, sizeof line, "mote_failures_total{reason=\"n0\"} %zu", sizeof names / sizeof names[0] + 1);
-    has(text, line); /* one more for the first time, none lost */
+    has(text, line);                                       /* one more for the first time, none lost */
     has(text, "mote_failures_total{reason=\"other\"} 10"); /* who found no place */
     assert_ptr_equal(strstr(strstr(text, "reason=\"n1\"") + 1, "mote_failures_total{reason=\"n1\"}"), NULL);
     mote_metrics_free(metrics);
