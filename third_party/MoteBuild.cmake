@@ -22,6 +22,12 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_options(mote_options INTERFACE $<$<C_COMPILER_ID:GNU>:-ffat-lto-objects>)
   target_link_options(mote_options INTERFACE -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endif()
+if(MOTE_STATIC)
+  # The program tells neither where it was built nor anything that debuggers would read, and is the same wherever that was.
+  # The linker warns that getaddrinfo, getpwnam and their like need libc.so for other sources than files and DNS: there are none.
+  target_compile_options(mote_options INTERFACE -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+  target_link_options(mote_options INTERFACE -static-pie -Wl,--gc-sections -s)
+endif()
 if(MOTE_COVERAGE)
   target_compile_options(mote_options INTERFACE --coverage)
   target_link_options(mote_options INTERFACE --coverage)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes an imported target mote::lib::<name> for each row of libraries.csv, checking its minimum version; for those in
-# MOTE_LIBRARIES, if that is set: the installed library includes this file too.
+# MOTE_LIBRARIES, if that is set: the installed library includes this file too. With MOTE_STATIC they are the archives
+# of the same packages, and what those need is linked too.
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/libraries.csv)
 find_package(PkgConfig REQUIRED)
+if(MOTE_STATIC)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+endif()
 
 # Two of the libraries have no pkg-config file on Debian 12; their headers tell their version.
 function(mote_library_version name include_dir out)
@@ -27,13 +31,21 @@ function(mote_find_library name minimum pkg_config header link packages)
     return()
   endif()
   set(hint "install it with third_party/install, or: apt-get install ${packages}")
+  if(MOTE_STATIC AND name STREQUAL "libuv")
+    set(pkg_config libuv-static) # its archive has another name, and another on each Debian
+  endif()
   if(pkg_config)
     pkg_check_modules(mote_${name} IMPORTED_TARGET GLOBAL ${pkg_config}>=${minimum})
     if(NOT mote_${name}_FOUND)
       message(FATAL_ERROR "${name} ${minimum} or newer was not found: ${hint}")
     endif()
     add_library(${target} INTERFACE IMPORTED GLOBAL)
-    target_link_libraries(${target} INTERFACE PkgConfig::mote_${name})
+    if(MOTE_STATIC)
+      target_include_directories(${target} SYSTEM INTERFACE ${mote_${name}_INCLUDE_DIRS})
+      target_link_libraries(${target} INTERFACE ${mote_${name}_STATIC_LDFLAGS})
+    else()
+      target_link_libraries(${target} INTERFACE PkgConfig::mote_${name})
+    endif()
     set(version ${mote_${name}_VERSION})
   else()
     find_path(mote_${name}_include ${header} PATH_SUFFIXES ${name}) # Debian 13 has nanopb's headers in nanopb/

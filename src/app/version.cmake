@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Writes mote_version.h, run at every build: the commit changes without CMake noticing. It writes the file only when it
 # changes, so that nothing is compiled anew without need.
-set(revision "")
+set(revision "${REVISION}")
 find_program(git git)
-if(git)
+if(git AND NOT revision)
   execute_process(COMMAND ${git} describe --always --dirty --abbrev=7 --exclude=*
     WORKING_DIRECTORY ${SOURCE_DIR} OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 endif()
