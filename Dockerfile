@@ -20,7 +20,7 @@ RUN cmake --preset static -DMOTE_REVISION="${REVISION}" \
     && cmake --build --preset static --target mote \
     && install -D -m 0555 build/static/mote /image/mote \
     && package/licences /image/usr/share \
-    && install -d -m 0700 /store/mote
+    && install -d -m 0755 /image/var/lib && install -d -m 0700 /store/mote
 
 FROM scratch
 ARG DEBIAN
