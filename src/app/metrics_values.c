@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/observe.h"
+#include "telemetry/tracer.h"
 
 static double limit_of(__rlimit_resource_t resource)
 {
@@ -91,8 +92,8 @@ void mote_observe_values(const struct mote_observe *observe, double values[MOTE_
     mote_password_pool_figures(observe->passwords, &waiting, &hashed);
     _Static_assert(MOTE_METRIC_SPANS_REJECTED - MOTE_METRIC_SPANS_EXPORTED + 1 == MOTE_SPAN_FATES,
                    "the rows of the table are what becomes of spans");
-    if (observe->traces != NULL) {
-        const struct mote_span_queue_counts spans = mote_trace_export_counts(observe->traces);
+    if (observe->tracer != NULL) {
+        const struct mote_span_queue_counts spans = mote_span_queue_counts(observe->tracer->queue);
         for (size_t i = 0; i < MOTE_SPAN_FATES; i++) {
             values[MOTE_METRIC_SPANS_EXPORTED + i] = (double)spans.fates[i];
         }

@@ -16,7 +16,6 @@
 #include "app/effective.h"
 #include "app/log_sink.h"
 #include "app/options.h"
-#include "app/trace_export.h"
 #include "rpc/server.h"
 #include "security/password.h"
 #include "store/store.h"
@@ -37,10 +36,10 @@ struct mote_observe {
     struct mote_log_sink *sink;
     struct mote_store *store;
     struct mote_password_pool *passwords;
-    const struct mote_trace_export *traces; /* NULL: none */
-    const atomic_bool *serving;             /* false once the end has begun */
-    atomic_bool listening;                  /* the workers have started */
-    _Atomic int64_t certificate_expiry;     /* seconds since 1970; INT64_MAX: no TLS */
+    const struct mote_tracer *tracer;   /* NULL: none */
+    const atomic_bool *serving;         /* false once the end has begun */
+    atomic_bool listening;              /* the workers have started */
+    _Atomic int64_t certificate_expiry; /* seconds since 1970; INT64_MAX: no TLS */
     /* Own. */
     int64_t started; /* wall time, seconds */
     struct mote_metrics *metrics;

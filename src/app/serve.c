@@ -24,7 +24,7 @@
 #include "app/keys.h"
 #include "app/notify.h"
 #include "app/observe.h"
-#include "app/trace_export.h"
+#include "app/traces.h"
 #include "auth/v1/auth.mote.h"
 #include "net/runtime.h"
 #include "net/tls_files.h"
@@ -56,8 +56,8 @@ struct process {
     struct mote_health *health;
     struct mote_server *server;
     struct mote_tls_files tls_files;
-    struct mote_tls_context *tls;     /* NULL: in the clear */
-    struct mote_trace_export *traces; /* NULL: none */
+    struct mote_tls_context *tls; /* NULL: in the clear */
+    struct mote_traces traces;
     bool traces_stopped;
     struct mote_runtime *runtime;
     pthread_t main_thread;
@@ -269,11 +269,8 @@ static void fill_services(struct process *process)
 static int open_traces(struct process *process)
 {
     char problem[MOTE_TRACE_PROBLEM_MAX];
-    if (!mote_trace_export_is_wanted(&process->options)) {
-        return 0;
-    }
-    const int error = mote_trace_export_start(&process->traces, &process->options, mote_command_version_number(),
-                                              process->log, problem);
+    const int error =
+        mote_traces_start(&process->traces, &process->options, mote_command_version_number(), process->log, problem);
     return error == 0 ? 0 : fail(process, "trace.start_failed", problem, code_of_files(error));
 }
 
@@ -286,7 +283,7 @@ static void stop_traces(struct process *process)
     const uint64_t most = process->options.otel_bsp_export_timeout;
     if (!process->traces_stopped) {
         process->traces_stopped = true;
-        mote_trace_export_stop(process->traces, left < most ? left : most);
+        mote_trace_export_stop(process->traces.exporter, left < most ? left : most);
     }
 }
 
@@ -314,8 +311,8 @@ static int open_server(struct process *process)
     options.access = mote_services_access(&process->services, &options.access_count);
     options.stages[MOTE_STAGE_AUTHENTICATION] = mote_services_authentication(&process->services);
     options.stages[MOTE_STAGE_LOG] = mote_access_log_stage(&process->access_log);
-    if (process->traces != NULL) {
-        options.stages[MOTE_STAGE_TRACE] = mote_trace_export_stage(process->traces);
+    if (process->traces.exporter != NULL) {
+        options.tracer = mote_trace_export_tracer(process->traces.exporter);
     }
     struct mote_slice item;
     const char *problem;
@@ -336,7 +333,7 @@ static int open_server(struct process *process)
         process->observe.sink = process->sink;
         process->observe.store = process->store;
         process->observe.passwords = process->passwords;
-        process->observe.traces = process->traces;
+        process->observe.tracer = options.tracer;
         process->observe.serving = &process->serving;
         error = mote_observe_open(&process->observe, process->server);
     }
@@ -625,7 +622,7 @@ static void dispose(struct process *process)
 {
     mote_observe_close(&process->observe);
     stop_traces(process);
-    mote_trace_export_free(process->traces);
+    mote_traces_dispose(&process->traces);
     mote_tls_context_unref(process->tls);
     mote_server_free(process->server);
     mote_health_free(process->health);

@@ -62,7 +62,7 @@ bool mote_utf8_is_valid(struct mote_slice text)
             eight = ASCII_MASK;
         }
         if ((eight & ASCII_MASK) != 0) {
-            step = mote_utf8_next(text, NULL);
+            step = text.data[0] < 0x80 ? 1 : mote_utf8_next(text, NULL);
             if (step == 0) {
                 return false;
             }

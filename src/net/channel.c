@@ -90,7 +90,8 @@ static int make_core(struct mote_channel *channel, const struct mote_channel_opt
     const struct mote_client_channel_options core = {
         .target = {.authority = copy(&room, authority),
                    .user_agent = copy(&room, options->user_agent),
-                   .is_secure = options->tls != NULL},
+                   .is_secure = options->tls != NULL,
+                   .tracer = options->tracer},
         .name = channel->owner.target,
         .transport = &channel->transport,
         .random = mote_random_system(),

@@ -30,6 +30,7 @@ struct mote_channel_options {
     struct mote_backoff_bounds backoff;
     uint64_t keepalive_time_ns, keepalive_timeout_ns;
     size_t max_connections;
+    const struct mote_tracer *tracer; /* records its calls, borrowed until they have ended; NULL: none */
 };
 
 /* Everything in `options` is copied. Connects nothing yet. MOTE_EINVAL with a line in `problem`: the target is not one;

@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "codec/codec.h"
+#include "rpc/call_trace.h"
 #include "rpc/core.h"
 
 /* For each state the set of those it may become. */
@@ -120,6 +121,9 @@ static void call_free(struct mote_call *call)
     }
     if (call->request != NULL) {
         mote_mem_wipe(call->request, call->entry->method->request->size);
+    }
+    if (call->record != NULL) {
+        mote_call_record_free(call);
     }
     mote_arena_dispose(&call->arena);
     mote_mem_release(worker->mem, call);
@@ -373,6 +377,9 @@ static void take_message(struct mote_call *call, const struct mote_message *mess
     }
     call->request_messages++;
     call->request_bytes += body.length;
+    if (call->record != NULL) {
+        mote_call_record_message(call, false, body.length);
+    }
     const void *request = decode(call, body);
     if (message->compressed) {
         mote_buffer_dispose(&plain);

@@ -138,14 +138,30 @@ uint64_t mote_call_deadline(const struct mote_call *call);
 
 /* --- traces ---------------------------------------------------------------------------------------------------- */
 
-/* What the request says of its trace; {NULL, 0} where it says nothing, or says it twice. */
+/* What the request says of its trace; {NULL, 0} where it says nothing, says it twice, or, of the state, is not trusted.
+ */
 struct mote_slice mote_call_traceparent(const struct mote_call *call);
 struct mote_slice mote_call_tracestate(const struct mote_call *call);
-/* Where the call stands in its trace: what a handler sends on as `traceparent` when it calls others. NULL: the server
- * does not trace. */
+/* Where the call stands in its trace: `trace` of the calls that are made for it (rpc/client.h). NULL: the server does
+ * not trace. */
 const struct mote_trace_context *mote_call_trace(const struct mote_call *call);
-/* For an interceptor of MOTE_STAGE_TRACE. Copied. */
-void mote_call_set_trace(struct mote_call *call, const struct mote_trace_context *trace);
+/* Whether its trace is recorded: only then are spans below the call's own. */
+bool mote_call_is_recorded(const struct mote_call *call);
+
+/* Work that was done for the call, and ends now. Texts are UTF-8 and borrowed; times are monotonic. */
+struct mote_call_span {
+    const char *name; /* one of few: "create_user", never with data in it */
+    bool is_client;   /* another system was asked */
+    uint64_t start_ns;
+    uint64_t begun_ns; /* when it had waited in its queue, which is told by an event; 0: there was none */
+    const char *error; /* error.type; NULL: it went well */
+    struct {
+        const char *name, *value; /* attributes; NULL: none */
+    } attributes[2];
+};
+
+/* Nothing for a call that is not recorded, or has 64 of them. Also when the call has ended, while it is referenced. */
+void mote_call_add_span(struct mote_call *call, const struct mote_call_span *span);
 
 /* --- surroundings ---------------------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/text.h"
 #include "codec/codec.h"
+#include "rpc/call_trace.h"
 #include "rpc/core.h"
 #include "rpc/details.h"
 #include "telemetry/metrics.h"
@@ -112,6 +113,9 @@ static int submit_message(struct mote_call *call, struct mote_slice body)
     if (error == 0) {
         call->response_messages++;
         call->response_bytes += length;
+        if (call->record != NULL) {
+            mote_call_record_message(call, true, length);
+        }
     }
     return error;
 }
@@ -225,6 +229,9 @@ static void conclude(struct mote_call *call, int error, enum mote_status status)
 static void end(struct mote_call *call, const struct mote_call_outcome *outcome)
 {
     const int error = call->stream != NULL ? submit_outcome(call, outcome) : 0;
+    if (call->record != NULL) {
+        mote_call_record_outcome(call, outcome->message);
+    }
     conclude(call, error, outcome->status);
 }
 

@@ -70,18 +70,12 @@ struct mote_slice mote_call_traceparent(const struct mote_call *call)
 
 struct mote_slice mote_call_tracestate(const struct mote_call *call)
 {
-    return known_once(call, MOTE_FIELD_TRACESTATE);
+    return call->has_trace && !call->continues_trace ? mote_slice(NULL, 0) : known_once(call, MOTE_FIELD_TRACESTATE);
 }
 
 const struct mote_trace_context *mote_call_trace(const struct mote_call *call)
 {
     return call->has_trace ? &call->trace : NULL;
-}
-
-void mote_call_set_trace(struct mote_call *call, const struct mote_trace_context *trace)
-{
-    call->trace = *trace;
-    call->has_trace = true;
 }
 
 struct mote_slice mote_call_path(const struct mote_call *call)

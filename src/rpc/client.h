@@ -15,6 +15,7 @@
 #include "../base/memory.h"
 #include "../base/slice.h"
 #include "../base/timer_wheel.h"
+#include "../telemetry/trace_context.h"
 #include "../wire/compression.h"
 #include "../wire/fields.h"
 #include "../wire/limits.h"
@@ -41,11 +42,14 @@ struct mote_client_owner {
     void (*attention)(struct mote_client_owner *owner);
 };
 
+struct mote_tracer; /* net/trace_export.h */
+
 /* What a connection is to. Borrowed as long as the connection. */
 struct mote_client_target {
-    const char *authority;  /* "localhost:50051" */
-    const char *user_agent; /* NULL: "mote" */
-    bool is_secure;         /* over TLS: the scheme is https */
+    const char *authority;            /* "localhost:50051" */
+    const char *user_agent;           /* NULL: "mote" */
+    bool is_secure;                   /* over TLS: the scheme is https */
+    const struct mote_tracer *tracer; /* records calls; NULL: none */
 };
 
 MOTE_MUST_CHECK int mote_client_connection_new(struct mote_client_connection **out, struct mote_client *client,
@@ -85,7 +89,12 @@ struct mote_client_call_options {
     uint64_t timeout_ns; /* relative; MOTE_REQUEST_NO_TIMEOUT (UINT64_MAX): none. Sent as grpc-timeout and kept here */
     const struct mote_field *metadata; /* copied; `-bin` values already encoded */
     size_t metadata_count;
+    /* Whose trace it is part of: the call's that is being answered (mote_call_trace, mote_call_tracestate), copied.
+     * Sent as traceparent and tracestate unless `metadata` has them. NULL: with a tracer it begins one. */
+    const struct mote_trace_context *trace;
+    struct mote_slice trace_state;
     bool wait_for_ready;         /* on a channel: a connection that fails does not end the call */
+    bool once;                   /* on a channel: it is not made again; so it keeps nothing of what was sent */
     enum mote_encoding encoding; /* of the messages sent, all of them unless mote_client_call_compress says otherwise */
 };
 

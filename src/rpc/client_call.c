@@ -65,6 +65,9 @@ static void end(struct mote_client_call *call, enum mote_status status, struct m
     mote_assert(!call->ended);
     call->ended = true;
     call->busy++;
+    if (call->trace != NULL) {
+        mote_client_trace_end(call, status, message);
+    }
     unlink_call(call);
     mote_deframer_dispose(&call->deframer);
     stop_keeping(call);
@@ -159,6 +162,9 @@ static void take_headers(struct mote_client_call *call, const struct mote_fields
 static void take_body(struct mote_client_call *call, struct mote_slice body)
 {
     call->messages++;
+    if (call->trace != NULL) {
+        mote_client_trace_message(call, false, body.length);
+    }
     if (has_single_response(call) && call->messages > 1) {
         mote_client_call_give_up(call, MOTE_STATUS_UNIMPLEMENTED, "more than one response message");
         return;
@@ -333,6 +339,8 @@ static int submit_request(struct mote_client_call *call, struct mote_client_conn
     static const struct mote_field accepted = STATIC_FIELD("grpc-accept-encoding", MOTE_ENCODING_NAMES);
     static const struct mote_slice encoding_name = MOTE_SLICE_LITERAL("grpc-encoding");
     static const struct mote_slice timeout_name = MOTE_SLICE_LITERAL("grpc-timeout");
+    static const struct mote_slice trace_parent_name = MOTE_SLICE_LITERAL("traceparent");
+    static const struct mote_slice trace_state_name = MOTE_SLICE_LITERAL("tracestate");
     const struct mote_client_target *target = &connection->target;
     const char *user_agent = target->user_agent != NULL ? target->user_agent : "mote";
     struct mote_field fields[MOTE_CLIENT_FIELDS + MOTE_CLIENT_METADATA_MAX];
@@ -354,6 +362,13 @@ static int submit_request(struct mote_client_call *call, struct mote_client_conn
         const uint64_t now_ns = call->client->now_ns;
         const size_t length = mote_timeout_format(timeout, call->due_ns > now_ns ? call->due_ns - now_ns : 0);
         fields[count++] = (struct mote_field){timeout_name, mote_slice(timeout, length), 0};
+    }
+    if (call->trace != NULL) {
+        const struct mote_slice parent = mote_slice(call->trace->parent_text, MOTE_TRACE_PARENT_LENGTH);
+        fields[count++] = (struct mote_field){trace_parent_name, parent, 0};
+        if (call->trace->state.length != 0) {
+            fields[count++] = (struct mote_field){trace_state_name, call->trace->state, 0};
+        }
     }
     mote_assert(count <= MOTE_CLIENT_FIELDS);
     memcpy(&fields[count], call->metadata, call->metadata_count * sizeof fields[0]);
@@ -383,9 +398,10 @@ static void copy_metadata(struct mote_client_call *call, const struct mote_clien
 }
 
 int mote_client_call_new(struct mote_client_call **out, struct mote_client *client,
-                         const struct mote_client_call_options *options)
+                         const struct mote_client_target *target, const struct mote_client_call_options *options)
 {
-    size_t size = sizeof(struct mote_client_call) + options->metadata_count * sizeof options->metadata[0] +
+    const size_t trace_size = mote_client_trace_size(target, options);
+    size_t size = sizeof(struct mote_client_call) + trace_size + options->metadata_count * sizeof options->metadata[0] +
                   options->method->response->size;
     if (options->metadata_count > MOTE_CLIENT_METADATA_MAX) {
         return MOTE_ELIMIT;
@@ -402,13 +418,15 @@ int mote_client_call_new(struct mote_client_call **out, struct mote_client *clie
         .method = options->method,
         .callbacks = options->callbacks,
         .user = options->user,
-        .metadata = (struct mote_field *)(call + 1),
+        .trace = trace_size != 0 ? mote_client_trace_init(call + 1, target, options) : NULL,
+        .metadata = (struct mote_field *)(void *)((char *)(call + 1) + trace_size),
         .metadata_count = options->metadata_count,
         .size = size,
         .due_ns = options->timeout_ns < UINT64_MAX - client->now_ns ? client->now_ns + options->timeout_ns : UINT64_MAX,
         .encoding = (uint8_t)options->encoding,
         .compresses = options->encoding != MOTE_ENCODING_IDENTITY,
         .wait_for_ready = options->wait_for_ready,
+        .once = options->once,
     };
     call->response = call->metadata + call->metadata_count;
     copy_metadata(call, options);
@@ -447,6 +465,9 @@ int mote_client_call_place(struct mote_client_call *call, struct mote_client_con
     if (error != 0) {
         return error;
     }
+    if (call->once) {
+        stop_keeping(call);
+    }
     call->connection = connection;
     mote_list_append(&connection->calls, &call->node);
     if (call->due_ns != UINT64_MAX) {
@@ -464,7 +485,7 @@ int mote_client_call_start(struct mote_client_call **out, struct mote_client_con
     if (connection->closing || connection->lost) {
         return MOTE_ECLOSED;
     }
-    int error = mote_client_call_new(out, client, options);
+    int error = mote_client_call_new(out, client, &connection->target, options);
     if (error == 0) {
         error = mote_client_call_place(*out, connection);
         if (error != 0) {
@@ -542,6 +563,9 @@ int mote_client_call_send_encoded(struct mote_client_call *call, struct mote_sli
         return MOTE_ELIMIT;
     }
     const int error = call->compresses ? write_compressed(call, encoded) : write_message(call, false, encoded);
+    if (error == 0 && call->trace != NULL) {
+        mote_client_trace_message(call, true, encoded.length);
+    }
     if (error == 0 && !is_waiting(call)) {
         mote_client_connection_notify(call->connection);
     }

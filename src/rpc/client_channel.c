@@ -222,7 +222,7 @@ int mote_client_channel_start(struct mote_client_call **out, struct mote_client_
     if (channel->waiting_count >= MOTE_CLIENT_CHANNEL_WAITING_MAX) {
         return MOTE_EAGAIN;
     }
-    const int error = mote_client_call_new(out, channel->client, options);
+    const int error = mote_client_call_new(out, channel->client, &channel->options.target, options);
     if (error != 0) {
         return error;
     }

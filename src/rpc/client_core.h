@@ -9,14 +9,15 @@
 #include "base/backoff.h"
 #include "base/list.h"
 #include "rpc/client_channel.h"
+#include "telemetry/span.h"
 #include "wire/h2.h"
 #include "wire/message.h"
 
 #define MOTE_CLIENT_SCRATCH 8192u
 /* Fields of a request besides the metadata. */
-#define MOTE_CLIENT_FIELDS 10u
+#define MOTE_CLIENT_FIELDS 12u
 /* Metadata fields of a call: with the others they fit into a default server's limit. */
-#define MOTE_CLIENT_METADATA_MAX 54u
+#define MOTE_CLIENT_METADATA_MAX 52u
 /* Bytes of messages that a call keeps for a second try once they are on their way: with more it has none. */
 #define MOTE_CLIENT_KEPT_MAX 262144u
 
@@ -71,6 +72,19 @@ struct mote_client_channel {
     char problem[MOTE_CLIENT_CHANNEL_PROBLEM_MAX];
 };
 
+/* A call's place in its trace, and what its span tells. In the call's block. */
+struct mote_client_trace {
+    const struct mote_tracer *tracer; /* NULL: the trace is passed on as it is */
+    const char *authority;            /* the target's */
+    struct mote_trace_context context;
+    uint8_t parent_id[MOTE_SPAN_ID_LENGTH];
+    bool has_parent;
+    struct mote_slice state;
+    uint64_t start_ns;
+    struct mote_span_messages messages;
+    char parent_text[MOTE_TRACE_PARENT_LENGTH];
+};
+
 struct mote_client_call {
     struct mote_stream *stream; /* NULL before there is one, and once it is closed */
     struct mote_client *client;
@@ -85,14 +99,16 @@ struct mote_client_call {
     struct mote_buffer kept; /* all messages sent, framed, while `keeps` */
     struct mote_field *metadata;
     size_t metadata_count;
-    size_t size;     /* of the call's block, with metadata and response */
-    uint64_t due_ns; /* the deadline; UINT64_MAX: none */
+    struct mote_client_trace *trace; /* NULL: none */
+    size_t size;                     /* of the call's block, with metadata and response */
+    uint64_t due_ns;                 /* the deadline; UINT64_MAX: none */
     uint64_t messages;
     int failure; /* why it ends when its timer rings; 0: for its deadline */
     unsigned busy;
     bool keeps;       /* it waits, or may have to be made again */
     bool was_refused; /* once: the next time it ends */
     bool wait_for_ready;
+    bool once;
     bool half_closed;
     bool ended;
     bool compresses;        /* messages from now on */
@@ -125,11 +141,20 @@ void mote_client_link_went_away(struct mote_client_link *link, uint32_t error);
 
 /* client_call.c */
 MOTE_MUST_CHECK int mote_client_call_new(struct mote_client_call **out, struct mote_client *client,
+                                         const struct mote_client_target *target,
                                          const struct mote_client_call_options *options);
 /* Sends what there is of it on this connection. MOTE_EAGAIN, MOTE_ECLOSED: not on this one. */
 MOTE_MUST_CHECK int mote_client_call_place(struct mote_client_call *call, struct mote_client_connection *connection);
 /* Ends it here and now, the server is told. */
 void mote_client_call_give_up(struct mote_client_call *call, enum mote_status status, const char *message);
 void mote_client_call_take_event(struct mote_client_call *call, const struct mote_event *event);
+
+/* client_trace.c. Bytes for the call's trace and a copy of its state; 0: it has none. */
+size_t mote_client_trace_size(const struct mote_client_target *target, const struct mote_client_call_options *options);
+/* NULL: it has none after all. */
+struct mote_client_trace *mote_client_trace_init(void *block, const struct mote_client_target *target,
+                                                 const struct mote_client_call_options *options);
+void mote_client_trace_message(struct mote_client_call *call, bool is_sent, size_t size);
+void mote_client_trace_end(const struct mote_client_call *call, enum mote_status status, struct mote_slice message);
 
 #endif

@@ -176,6 +176,7 @@ struct mote_call {
     bool endless;         /* a watch: does not hold up a drain */
     bool proto_subtype;
     bool has_identity, has_trace;
+    bool continues_trace;                         /* of its caller */
     bool compressed, compresses, tells_encodings; /* what the handler has; answers from now on; the headers */
     uint8_t encoding, answer_encoding;            /* of enum mote_encoding */
     uint64_t started_ns;
@@ -189,6 +190,7 @@ struct mote_call {
     void (*on_cancel)(struct mote_call *call, enum mote_status status);
     void *data;
     struct mote_call_metadata headers, trailers;
+    struct mote_call_record *record; /* for the span of one that is sampled: call_trace.c; NULL: none */
     /* From here on each member has an initialiser of its own; the rest is cleared by mote_call_open. */
     struct mote_list node; /* in the connection's fresh or open */
     struct mote_list resumed_node;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "rpc/call_trace.h"
 #include "rpc/core.h"
 
 #define SLOTS_MIN 16u
@@ -37,8 +38,11 @@ int mote_server_new(struct mote_server **out, struct mote_mem *mem, const struct
     }
     server->mem = mem;
     server->options = *options;
+    if (options->tracer != NULL) {
+        server->options.stages[MOTE_STAGE_TRACE] = mote_call_trace_stage(options->tracer);
+    }
     for (size_t i = 0; i < MOTE_STAGE_COUNT; i++) {
-        server->observed = server->observed || options->stages[i].end != NULL;
+        server->observed = server->observed || server->options.stages[i].end != NULL;
     }
     *out = server;
     return 0;

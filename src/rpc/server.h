@@ -33,6 +33,7 @@ struct mote_server;
 struct mote_server_worker;
 struct mote_metrics_shard;
 struct mote_server_connection;
+struct mote_tracer; /* net/trace_export.h */
 
 /* What a finished call was: given to the end observers, once for every call that was started. */
 struct mote_call_summary {
@@ -80,8 +81,9 @@ struct mote_server_options {
     struct mote_interceptor stages[MOTE_STAGE_COUNT];
     struct mote_http_handler http; /* without on_event there is none */
     struct mote_log *log;
-    const struct mote_clock *clock; /* for durations; NULL: a call that is answered as it comes took no time */
-    size_t worker_count;            /* process-wide limits are divided among them */
+    const struct mote_tracer *tracer; /* records calls, as MOTE_STAGE_TRACE; NULL: none. Borrowed until free */
+    const struct mote_clock *clock;   /* for durations; NULL: a call that is answered as it comes took no time */
+    size_t worker_count;              /* process-wide limits are divided among them */
 };
 
 /* The registry is filled, then never changes. `options` is copied. */

@@ -64,7 +64,6 @@
     X(SPANS_EXPORTED, "mote_otlp_spans_exported_total", COUNTER, "", "", "Spans that the collector has taken.")        \
     X(SPANS_QUEUE_FULL, "mote_otlp_spans_dropped_total", COUNTER, "reason", "queue_full",                              \
       "Spans that never got to the collector.")                                                                        \
-    X(SPANS_TOO_LARGE, "mote_otlp_spans_dropped_total", COUNTER, "reason", "too_large", "")                            \
     X(SPANS_UNDELIVERED, "mote_otlp_spans_dropped_total", COUNTER, "reason", "export_failed", "")                      \
     X(SPANS_REJECTED, "mote_otlp_spans_dropped_total", COUNTER, "reason", "rejected", "")                              \
     X(SPANS_WAITING, "mote_otlp_spans_queue_length", GAUGE, "", "", "Spans that wait to be exported.")                 \

@@ -32,32 +32,31 @@ int mote_otlp_put_resource(struct mote_buffer *out, const struct mote_attribute 
     return 0;
 }
 
-int mote_otlp_put_resource_spans(struct mote_buffer *out, struct mote_slice resource, struct mote_slice scope_name,
-                                 struct mote_slice scope_version, struct mote_slice spans)
+int mote_otlp_put_request(struct mote_buffer *out, const struct mote_otlp_source *source, size_t spans, uint8_t **room)
 {
     static const struct mote_slice schema = MOTE_SLICE_LITERAL(MOTE_SPAN_SCHEMA_URL);
     struct mote_protobuf writer;
-    const size_t scope = mote_protobuf_field_size(scope_name.length) + mote_protobuf_field_size(scope_version.length);
-    const size_t scope_spans = mote_protobuf_field_size(scope) + spans.length + mote_protobuf_field_size(schema.length);
-    const size_t head = mote_protobuf_field_size(scope_spans) - mote_protobuf_field_size(schema.length) - spans.length;
-    const size_t tail = mote_protobuf_field_size(schema.length);
-    int error = mote_buffer_append(out, resource.data, resource.length);
+    const size_t scope =
+        mote_protobuf_field_size(source->scope_name.length) + mote_protobuf_field_size(source->scope_version.length);
+    const size_t scope_spans = mote_protobuf_field_size(scope) + mote_protobuf_field_size(schema.length) + spans;
+    const size_t resource_spans = source->resource.length + mote_protobuf_field_size(scope_spans);
+    const size_t whole = mote_protobuf_field_size(resource_spans);
+    const int error = reserve(out, whole, &writer);
     if (error != 0) {
         return error;
     }
-    error = reserve(out, head + spans.length + tail, &writer);
-    if (error != 0) {
-        return error;
-    }
+    mote_protobuf_put_length(&writer, 1, resource_spans);
+    mote_assert(source->resource.length <= writer.room);
+    memcpy(writer.at, source->resource.data, source->resource.length);
+    writer.at += source->resource.length;
+    writer.room -= source->resource.length;
     mote_protobuf_put_length(&writer, 2, scope_spans);
     mote_protobuf_put_length(&writer, 1, scope);
-    mote_protobuf_put_bytes(&writer, 1, scope_name);
-    mote_protobuf_put_bytes(&writer, 2, scope_version);
-    mote_assert(writer.room == spans.length + tail);
-    memcpy(writer.at, spans.data, spans.length);
-    writer = (struct mote_protobuf){.at = writer.at + spans.length, .room = tail};
+    mote_protobuf_put_bytes(&writer, 1, source->scope_name);
+    mote_protobuf_put_bytes(&writer, 2, source->scope_version);
     mote_protobuf_put_bytes(&writer, 3, schema);
-    mote_assert(writer.room == 0);
-    mote_buffer_commit(out, head + spans.length + tail);
+    mote_assert(writer.room == spans);
+    *room = writer.at;
+    mote_buffer_commit(out, whole);
     return 0;
 }

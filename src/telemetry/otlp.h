@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes around spans in an export (opentelemetry.proto.trace.v1.ResourceSpans): the resource, which is made once,
- * and the instrumentation scope.
+ * What goes around spans in an export (opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest): the resource,
+ * which is made once, and the instrumentation scope.
  */
 #ifndef MOTE_TELEMETRY_OTLP_H
 #define MOTE_TELEMETRY_OTLP_H
@@ -13,9 +13,14 @@
 /* Appends the resource, a field of ResourceSpans. MOTE_ENOMEM. */
 MOTE_MUST_CHECK int mote_otlp_put_resource(struct mote_buffer *out, const struct mote_attribute *attributes,
                                            size_t count);
-/* Appends a ResourceSpans: `resource` as above, `spans` as mote_span_encode makes them. MOTE_ENOMEM. */
-MOTE_MUST_CHECK int mote_otlp_put_resource_spans(struct mote_buffer *out, struct mote_slice resource,
-                                                 struct mote_slice scope_name, struct mote_slice scope_version,
-                                                 struct mote_slice spans);
+struct mote_otlp_source {
+    struct mote_slice resource; /* as above */
+    struct mote_slice scope_name, scope_version;
+};
+
+/* Appends a request for so many bytes of spans, as mote_span_end gives them, up to where those go: *room is for them,
+ * and committed. MOTE_ENOMEM. */
+MOTE_MUST_CHECK int mote_otlp_put_request(struct mote_buffer *out, const struct mote_otlp_source *source, size_t spans,
+                                          uint8_t **room);
 
 #endif

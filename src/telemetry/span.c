@@ -1,109 +1,274 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Field numbers are those of opentelemetry-proto 1.11: trace.proto and common.proto. */
+/*
+ * Field numbers are those of opentelemetry-proto 1.11: trace.proto and common.proto. The length of the whole is not
+ * known before its end: room for it is left in front. The lengths inside are those of bounded texts, and are counted.
+ */
 #include "telemetry/span.h"
+
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/text.h"
 
+#define HEAD              3u /* tag, and a length of at most two bytes */
 #define FLAGS_HAVE_REMOTE 0x100u
 #define FLAGS_REMOTE      0x200u
-#define FLAGS_SIZE        6u /* field 16, whose tag takes two bytes: a fixed32 */
+#define TAIL              6u /* kept free: the number of events that were left out */
 #define STATUS_ERROR      2u
-#define STATUS_SIZE       2u
-#define FIXED64_SIZE      9u
+#define ROOM              (MOTE_SPAN_ENCODED_MAX - HEAD - TAIL)
 
-static const char *const attribute_names[MOTE_SPAN_ATTRIBUTE_COUNT] = {
-#define X(constant, name) [MOTE_SPAN_##constant] = name,
+#define LENGTH_TAG(number)  ((number) << 3 | 2u)
+#define VARINT_TAG(number)  ((number) << 3)
+#define FIXED64_TAG(number) ((number) << 3 | 1u)
+
+static const struct mote_slice keys[MOTE_SPAN_ATTRIBUTE_COUNT] = {
+#define X(constant, name, says) [MOTE_SPAN_##constant] = MOTE_SLICE_LITERAL(name),
     MOTE_SPAN_ATTRIBUTE_MAP(X)
 #undef X
 };
 
-static struct mote_slice name_of(enum mote_span_attribute_id id)
-{
-    return mote_slice_text(attribute_names[id]);
-}
-
-void mote_span_add_text(struct mote_span *span, enum mote_span_attribute_id id, struct mote_slice text)
-{
-    mote_assert(span->attribute_count < MOTE_SPAN_ATTRIBUTE_MAX && mote_slice_is_present(text));
-    if (mote_utf8_is_valid(text)) {
-        span->attributes[span->attribute_count++] = (struct mote_attribute){.name = name_of(id), .text = text};
-    }
-}
-
-void mote_span_add_number(struct mote_span *span, enum mote_span_attribute_id id, uint64_t number)
-{
-    mote_assert(span->attribute_count < MOTE_SPAN_ATTRIBUTE_MAX);
-    span->attributes[span->attribute_count++] = (struct mote_attribute){.name = name_of(id), .number = number};
-}
-
-/* --- sizes ------------------------------------------------------------------------------------------------------- */
-
-static size_t link_size(void)
-{
-    return mote_protobuf_field_size(MOTE_TRACE_ID_LENGTH) + mote_protobuf_field_size(MOTE_SPAN_ID_LENGTH);
-}
-
-static size_t span_size(const struct mote_span *span)
-{
-    size_t size = mote_protobuf_field_size(MOTE_TRACE_ID_LENGTH) + mote_protobuf_field_size(MOTE_SPAN_ID_LENGTH) +
-                  (span->trace_state.length != 0 ? mote_protobuf_field_size(span->trace_state.length) : 0) +
-                  (span->has_parent ? mote_protobuf_field_size(MOTE_SPAN_ID_LENGTH) : 0) +
-                  mote_protobuf_field_size(span->name.length) + 2 + 2 * FIXED64_SIZE + FLAGS_SIZE;
-    for (size_t i = 0; i < span->attribute_count; i++) {
-        size += mote_attribute_size(&span->attributes[i]);
-    }
-    size += span->link != NULL ? mote_protobuf_field_size(link_size()) : 0;
-    return size + (span->is_error ? mote_protobuf_field_size(STATUS_SIZE) : 0);
-}
+static const struct mote_slice event_names[] = {
+#define X(constant, name, when) [MOTE_SPAN_EVENT_##constant] = MOTE_SLICE_LITERAL(name),
+    MOTE_SPAN_EVENT_MAP(X)
+#undef X
+};
 
 /* --- bytes ------------------------------------------------------------------------------------------------------- */
 
-/* Span.flags is field 16: its tag is 0x85 0x01. */
-static void put_flags(struct mote_protobuf *writer, uint32_t flags)
+static inline bool has_room(const struct mote_span_writer *writer, size_t size)
 {
-    mote_protobuf_put_varint(writer, 16u << 3 | 5u);
-    for (int i = 0; i < 4; i++) {
-        mote_assert(writer->room != 0);
-        *writer->at++ = (uint8_t)(flags >> 8 * i);
-        writer->room--;
+    return size <= (size_t)(writer->bytes + HEAD + ROOM - writer->at);
+}
+
+/* Numbers are small as a rule. */
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
+static inline size_t varint_size(uint64_t value)
+{
+    return value < 0x80 ? 1 : ((70u - (unsigned)__builtin_clzll(value)) / 7u);
+}
+
+static inline uint8_t *put_head(uint8_t *at, unsigned number, size_t length)
+{
+    *at++ = (uint8_t)LENGTH_TAG(number);
+    return put_varint(at, length);
+}
+
+static inline uint8_t *put_bytes(uint8_t *at, unsigned number, const void *bytes, size_t length)
+{
+    at = put_head(at, number, length);
+    memcpy(at, bytes, length);
+    return at + length;
+}
+
+static inline uint8_t *put_fixed64(uint8_t *at, unsigned number, uint64_t value)
+{
+    *at++ = (uint8_t)FIXED64_TAG(number);
+    for (int i = 0; i < 8; i++) {
+        *at++ = (uint8_t)(value >> 8 * i);
+    }
+    return at;
+}
+
+static inline size_t field_size(size_t length)
+{
+    return 1 + varint_size(length) + length;
+}
+
+static struct mote_slice cut(struct mote_slice text)
+{
+    if (text.length > MOTE_SPAN_TEXT_MAX) {
+        text.length = MOTE_SPAN_TEXT_MAX;
+        while (text.length != 0 && (text.data[text.length - 1] & 0x80) != 0) { /* no half of a character */
+            text.length--;
+        }
+    }
+    return text;
+}
+
+/* --- attributes -------------------------------------------------------------------------------------------------- */
+
+static inline size_t text_size(struct mote_slice key, struct mote_slice text)
+{
+    return field_size(key.length) + field_size(field_size(text.length));
+}
+
+static inline uint8_t *put_text(uint8_t *at, unsigned number, struct mote_slice key, struct mote_slice text)
+{
+    at = put_head(at, number, text_size(key, text));
+    at = put_bytes(at, 1, key.data, key.length);
+    at = put_head(at, 2, field_size(text.length));
+    return put_bytes(at, 1, text.data, text.length);
+}
+
+static inline size_t number_size(struct mote_slice key, uint64_t value)
+{
+    return field_size(key.length) + 2 + 1 + varint_size(value);
+}
+
+static inline uint8_t *put_number(uint8_t *at, unsigned number, struct mote_slice key, uint64_t value)
+{
+    at = put_head(at, number, number_size(key, value));
+    at = put_bytes(at, 1, key.data, key.length);
+    at = put_head(at, 2, 1 + varint_size(value));
+    *at++ = VARINT_TAG(3u);
+    return put_varint(at, value);
+}
+
+static inline void put_attribute(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text)
+{
+    if (has_room(writer, field_size(text_size(name, text)))) {
+        writer->at = put_text(writer->at, 9, name, text);
     }
 }
 
-size_t mote_span_encode(const struct mote_span *span, uint8_t *out, size_t capacity)
+void mote_span_put_known(struct mote_span_writer *writer, enum mote_span_attribute_id id, struct mote_slice text)
 {
-    const size_t size = span_size(span);
-    const size_t whole = mote_protobuf_field_size(size);
-    if (whole > capacity) {
-        return 0;
+    put_attribute(writer, keys[id], cut(text));
+}
+
+void mote_span_put_text(struct mote_span_writer *writer, enum mote_span_attribute_id id, struct mote_slice text)
+{
+    text = cut(text);
+    if (mote_utf8_is_valid(text)) {
+        put_attribute(writer, keys[id], text);
     }
-    struct mote_protobuf writer = {.at = out, .room = whole};
-    mote_protobuf_put_length(&writer, 2, size);
-    mote_protobuf_put_bytes(&writer, 1, mote_slice(span->context.trace_id, MOTE_TRACE_ID_LENGTH));
-    mote_protobuf_put_bytes(&writer, 2, mote_slice(span->context.span_id, MOTE_SPAN_ID_LENGTH));
+}
+
+void mote_span_put_named(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text)
+{
+    put_attribute(writer, cut(name), cut(text));
+}
+
+void mote_span_put_number(struct mote_span_writer *writer, enum mote_span_attribute_id id, uint64_t number)
+{
+    if (has_room(writer, field_size(number_size(keys[id], number)))) {
+        writer->at = put_number(writer->at, 9, keys[id], number);
+    }
+}
+
+/* --- events ------------------------------------------------------------------------------------------------------ */
+
+/* `more` bytes of attributes are to follow. */
+static bool put_event(struct mote_span_writer *writer, enum mote_span_event_id id, uint64_t time_ns, size_t more)
+{
+    const struct mote_slice name = event_names[id];
+    const size_t size = 9 + field_size(name.length) + more;
+    if (!has_room(writer, field_size(size))) {
+        return false;
+    }
+    writer->at = put_head(writer->at, 11, size);
+    writer->at = put_fixed64(writer->at, 1, time_ns);
+    writer->at = put_bytes(writer->at, 2, name.data, name.length);
+    return true;
+}
+
+void mote_span_put_event(struct mote_span_writer *writer, enum mote_span_event_id id, uint64_t time_ns)
+{
+    (void)put_event(writer, id, time_ns, 0);
+}
+
+void mote_span_put_messages(struct mote_span_writer *writer, const struct mote_span_messages *messages,
+                            uint64_t offset_ns)
+{
+    static const struct mote_slice types[] = {MOTE_SLICE_LITERAL("RECEIVED"), MOTE_SLICE_LITERAL("SENT")};
+    uint64_t ids[2] = {0, 0};
+    uint32_t told = 0;
+    const uint32_t most = messages->seen < MOTE_SPAN_MESSAGES_MAX ? messages->seen : MOTE_SPAN_MESSAGES_MAX;
+    while (told < most) {
+        const struct mote_slice type = types[messages->first[told].is_sent];
+        const uint64_t id = ++ids[messages->first[told].is_sent];
+        const uint64_t size = messages->first[told].size;
+        const size_t more = field_size(text_size(keys[MOTE_SPAN_MESSAGE_TYPE], type)) +
+                            field_size(number_size(keys[MOTE_SPAN_MESSAGE_ID], id)) +
+                            field_size(number_size(keys[MOTE_SPAN_MESSAGE_SIZE], size));
+        if (!put_event(writer, MOTE_SPAN_EVENT_MESSAGE, messages->first[told].time_ns + offset_ns, more)) {
+            break;
+        }
+        writer->at = put_text(writer->at, 3, keys[MOTE_SPAN_MESSAGE_TYPE], type);
+        writer->at = put_number(writer->at, 3, keys[MOTE_SPAN_MESSAGE_ID], id);
+        writer->at = put_number(writer->at, 3, keys[MOTE_SPAN_MESSAGE_SIZE], size);
+        told++;
+    }
+    if (told != messages->seen) { /* once a span, in the room that is kept */
+        *writer->at++ = VARINT_TAG(12u);
+        writer->at = put_varint(writer->at, messages->seen - told);
+    }
+}
+
+/* --- the span ---------------------------------------------------------------------------------------------------- */
+
+void mote_span_put_link(struct mote_span_writer *writer, const struct mote_trace_context *other)
+{
+    const size_t size = field_size(MOTE_TRACE_ID_LENGTH) + field_size(MOTE_SPAN_ID_LENGTH);
+    if (has_room(writer, field_size(size))) {
+        writer->at = put_head(writer->at, 13, size);
+        writer->at = put_bytes(writer->at, 1, other->trace_id, sizeof other->trace_id);
+        writer->at = put_bytes(writer->at, 2, other->span_id, sizeof other->span_id);
+    }
+}
+
+void mote_span_put_error(struct mote_span_writer *writer, struct mote_slice description)
+{
+    description = cut(description);
+    if (description.length == 0 || !mote_utf8_is_valid(description)) {
+        description.length = 0;
+    }
+    const size_t size = 2 + (description.length != 0 ? field_size(description.length) : 0);
+    if (has_room(writer, field_size(size))) {
+        writer->at = put_head(writer->at, 15, size);
+        if (description.length != 0) {
+            writer->at = put_bytes(writer->at, 2, description.data, description.length);
+        }
+        *writer->at++ = VARINT_TAG(3u);
+        *writer->at++ = STATUS_ERROR;
+    }
+}
+
+/* Span.flags is field 16: its tag takes two bytes. */
+static uint8_t *put_flags(uint8_t *at, uint32_t flags)
+{
+    at = put_varint(at, 16u << 3 | 5u);
+    for (int i = 0; i < 4; i++) {
+        *at++ = (uint8_t)(flags >> 8 * i);
+    }
+    return at;
+}
+
+void mote_span_begin(struct mote_span_writer *writer, const struct mote_span *span)
+{
+    const struct mote_slice name = cut(span->name);
+    uint8_t *at = writer->bytes + HEAD;
+    mote_assert(span->trace_state.length <= MOTE_TRACE_STATE_MAX);
+    at = put_bytes(at, 1, span->context.trace_id, MOTE_TRACE_ID_LENGTH);
+    at = put_bytes(at, 2, span->context.span_id, MOTE_SPAN_ID_LENGTH);
     if (span->trace_state.length != 0) {
-        mote_protobuf_put_bytes(&writer, 3, span->trace_state);
+        at = put_bytes(at, 3, span->trace_state.data, span->trace_state.length);
     }
     if (span->has_parent) {
-        mote_protobuf_put_bytes(&writer, 4, mote_slice(span->parent_id, MOTE_SPAN_ID_LENGTH));
+        at = put_bytes(at, 4, span->parent_id, MOTE_SPAN_ID_LENGTH);
     }
-    mote_protobuf_put_bytes(&writer, 5, span->name);
-    mote_protobuf_put_number(&writer, 6, span->kind);
-    mote_protobuf_put_fixed64(&writer, 7, span->start_ns);
-    mote_protobuf_put_fixed64(&writer, 8, span->end_ns);
-    for (size_t i = 0; i < span->attribute_count; i++) {
-        mote_attribute_put(&writer, 9, &span->attributes[i]);
-    }
-    if (span->link != NULL) {
-        mote_protobuf_put_length(&writer, 13, link_size());
-        mote_protobuf_put_bytes(&writer, 1, mote_slice(span->link->trace_id, MOTE_TRACE_ID_LENGTH));
-        mote_protobuf_put_bytes(&writer, 2, mote_slice(span->link->span_id, MOTE_SPAN_ID_LENGTH));
-    }
-    if (span->is_error) {
-        mote_protobuf_put_length(&writer, 15, STATUS_SIZE);
-        mote_protobuf_put_number(&writer, 3, STATUS_ERROR);
-    }
-    put_flags(&writer, span->context.flags | FLAGS_HAVE_REMOTE | (span->parent_is_remote ? FLAGS_REMOTE : 0));
-    mote_assert(writer.room == 0);
-    return whole;
+    at = put_bytes(at, 5, name.data, name.length);
+    *at++ = VARINT_TAG(6u);
+    *at++ = (uint8_t)span->kind;
+    at = put_fixed64(at, 7, span->start_ns);
+    at = put_fixed64(at, 8, span->end_ns);
+    writer->at = put_flags(at, span->context.flags | FLAGS_HAVE_REMOTE | (span->parent_is_remote ? FLAGS_REMOTE : 0));
+}
+
+struct mote_slice mote_span_end(struct mote_span_writer *writer)
+{
+    const size_t size = (size_t)(writer->at - writer->bytes) - HEAD;
+    uint8_t *begin = writer->bytes + HEAD - 1 - varint_size(size);
+    mote_assert(size <= MOTE_SPAN_ENCODED_MAX - HEAD && varint_size(size) <= HEAD - 1);
+    (void)put_head(begin, 2, size);
+    return mote_slice(begin, (size_t)(writer->at - begin));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* In the ring each span stands behind its length, in the machine's own order; both may go around its end. */
+/* Two rings: the bytes of the spans without anything between them, and their lengths. */
 #include "telemetry/span_queue.h"
 
 #include <pthread.h>
@@ -11,19 +11,24 @@ struct mote_span_queue {
     struct mote_mem *mem;
     pthread_mutex_t lock;
     struct mote_span_queue_options options;
-    size_t first, used; /* bytes */
+    size_t first;        /* byte of the oldest */
+    size_t first_length; /* its place among the lengths */
     struct mote_span_queue_counts counts;
+    uint16_t *lengths; /* behind the bytes */
     uint8_t ring[];
 };
 
 int mote_span_queue_new(struct mote_span_queue **out, struct mote_mem *mem,
                         const struct mote_span_queue_options *options)
 {
-    struct mote_span_queue *queue = mote_mem_allocate(mem, sizeof *queue + options->bytes_max);
+    const size_t ring = (options->bytes_max + 1) & ~(size_t)1;
+    struct mote_span_queue *queue =
+        mote_mem_allocate(mem, sizeof *queue + ring + options->spans_max * sizeof queue->lengths[0]);
     if (queue == NULL) {
         return MOTE_ENOMEM;
     }
     *queue = (struct mote_span_queue){.mem = mem, .options = *options};
+    queue->lengths = (uint16_t *)(void *)(queue->ring + ring);
     const int error = pthread_mutex_init(&queue->lock, NULL);
     mote_assert(error == 0);
     *out = queue;
@@ -38,23 +43,19 @@ void mote_span_queue_free(struct mote_span_queue *queue)
     }
 }
 
-static void write_ring(struct mote_span_queue *queue, const void *bytes, size_t length)
+static void write_ring(struct mote_span_queue *queue, struct mote_slice span)
 {
-    const size_t at = (queue->first + queue->used) % queue->options.bytes_max;
-    const size_t before_end = queue->options.bytes_max - at < length ? queue->options.bytes_max - at : length;
-    memcpy(queue->ring + at, bytes, before_end);
-    memcpy(queue->ring, (const uint8_t *)bytes + before_end, length - before_end);
-    queue->used += length;
+    size_t at = queue->first + queue->counts.bytes;
+    at -= at >= queue->options.bytes_max ? queue->options.bytes_max : 0;
+    const size_t room = queue->options.bytes_max - at;
+    const size_t before_end = room < span.length ? room : span.length;
+    memcpy(queue->ring + at, span.data, before_end);
+    memcpy(queue->ring, span.data + before_end, span.length - before_end);
 }
 
-static void read_ring(struct mote_span_queue *queue, void *bytes, size_t length)
+static size_t length_at(const struct mote_span_queue *queue, size_t index)
 {
-    const size_t before_end =
-        queue->options.bytes_max - queue->first < length ? queue->options.bytes_max - queue->first : length;
-    memcpy(bytes, queue->ring + queue->first, before_end);
-    memcpy((uint8_t *)bytes + before_end, queue->ring, length - before_end);
-    queue->first = (queue->first + length) % queue->options.bytes_max;
-    queue->used -= length;
+    return (queue->first_length + index) % queue->options.spans_max;
 }
 
 static void add_fate(struct mote_span_queue *queue, enum mote_span_fate fate, size_t spans)
@@ -65,47 +66,63 @@ static void add_fate(struct mote_span_queue *queue, enum mote_span_fate fate, si
 
 bool mote_span_queue_put(struct mote_span_queue *queue, struct mote_slice span)
 {
-    const uint32_t length = (uint32_t)span.length;
+    const size_t half = queue->options.bytes_max / 2;
+    mote_assert(span.length <= UINT16_MAX);
     pthread_mutex_lock(&queue->lock);
     const bool fits = queue->counts.waiting < queue->options.spans_max &&
-                      queue->options.bytes_max - queue->used >= sizeof length + span.length;
+                      queue->options.bytes_max - queue->counts.bytes >= span.length;
+    bool is_time = false;
     if (fits) {
-        write_ring(queue, &length, sizeof length);
-        write_ring(queue, span.data, span.length);
+        const bool was_below = queue->counts.bytes < half;
+        write_ring(queue, span);
+        queue->lengths[length_at(queue, queue->counts.waiting)] = (uint16_t)span.length;
         queue->counts.waiting++;
         queue->counts.taken_in++;
+        queue->counts.bytes += span.length;
+        is_time = queue->options.on_batch != NULL &&
+                  (queue->counts.waiting % queue->options.batch == 0 || (was_below && queue->counts.bytes >= half));
     } else {
         add_fate(queue, MOTE_SPAN_QUEUE_FULL, 1);
     }
-    const bool is_batch = fits && queue->options.on_batch != NULL && queue->counts.waiting % queue->options.batch == 0;
     pthread_mutex_unlock(&queue->lock);
-    if (is_batch) {
+    if (is_time) {
         queue->options.on_batch(queue->options.context);
     }
     return fits;
 }
 
-size_t mote_span_queue_take(struct mote_span_queue *queue, size_t most, struct mote_buffer *out)
+bool mote_span_queue_is_due(struct mote_span_queue *queue)
 {
-    size_t taken = 0;
+    const struct mote_span_queue_counts counts = mote_span_queue_counts(queue);
+    return counts.waiting >= queue->options.batch || counts.bytes >= queue->options.bytes_max / 2;
+}
+
+size_t mote_span_queue_look(struct mote_span_queue *queue, size_t most, size_t *count)
+{
+    size_t bytes = 0;
     pthread_mutex_lock(&queue->lock);
-    while (taken < most && queue->counts.waiting != 0) {
-        uint8_t *room;
-        uint32_t length;
-        const size_t first = queue->first;
-        read_ring(queue, &length, sizeof length);
-        if (mote_buffer_reserve(out, length, &room) != 0) {
-            queue->first = first;
-            queue->used += sizeof length;
-            break;
-        }
-        read_ring(queue, room, length);
-        mote_buffer_commit(out, length);
-        queue->counts.waiting--;
-        taken++;
+    *count = queue->counts.waiting < most ? queue->counts.waiting : most;
+    for (size_t i = 0; i < *count; i++) {
+        bytes += queue->lengths[length_at(queue, i)];
     }
     pthread_mutex_unlock(&queue->lock);
-    return taken;
+    return bytes;
+}
+
+void mote_span_queue_take(struct mote_span_queue *queue, size_t count, size_t bytes, uint8_t *out)
+{
+    /* Without the lock: what is taken is written by nobody until it is given free below. */
+    const size_t room = queue->options.bytes_max - queue->first;
+    const size_t before_end = room < bytes ? room : bytes;
+    memcpy(out, queue->ring + queue->first, before_end);
+    memcpy(out + before_end, queue->ring, bytes - before_end);
+    pthread_mutex_lock(&queue->lock);
+    mote_assert(count <= queue->counts.waiting && bytes <= queue->counts.bytes);
+    queue->first = (queue->first + bytes) % queue->options.bytes_max;
+    queue->first_length = length_at(queue, count);
+    queue->counts.waiting -= count;
+    queue->counts.bytes -= bytes;
+    pthread_mutex_unlock(&queue->lock);
 }
 
 void mote_span_queue_count(struct mote_span_queue *queue, enum mote_span_fate fate, size_t spans)

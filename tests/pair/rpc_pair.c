@@ -78,9 +78,9 @@ int mote_rpc_pair_connect(struct mote_rpc_pair *pair)
     if (error != 0) {
         return error;
     }
-    static const struct mote_client_target target = {.authority = "localhost:50051"};
-    error =
-        mote_client_connection_new(&pair->client_connection, pair->client, &pair->client_owner, &target, pair->now_ns);
+    pair->target.authority = "localhost:50051";
+    error = mote_client_connection_new(&pair->client_connection, pair->client, &pair->client_owner, &pair->target,
+                                       pair->now_ns);
     if (error == 0) {
         mote_rpc_pair_pump(pair);
     }

@@ -34,6 +34,7 @@ struct mote_rpc_pair {
     bool reads;       /* the client takes what the server sends */
 
     struct mote_client *client;
+    struct mote_client_target target; /* may be changed before connecting */
     struct mote_client_connection *client_connection;
     struct mote_client_owner client_owner;
 

@@ -10,6 +10,7 @@
 
 #include "support/failing_mem.h"
 #include "telemetry/otlp.h"
+#include "telemetry/span.h"
 
 #define TEXT(literal) mote_slice((literal), sizeof(literal) - 1)
 
@@ -23,17 +24,20 @@ static int make(struct mote_mem *mem, void *context)
     mote_buffer_init(&out, mem, 0);
     int error = mote_otlp_put_resource(&resource, attributes, 2);
     if (error == 0) {
-        error = mote_otlp_put_resource_spans(&out, mote_buffer_slice(&resource), TEXT("mote"), TEXT("1"),
-                                             TEXT("\x12\x01x\x12\x01y"));
-    }
-    if (error == 0) {
-        *is_right = mote_slice_equals(mote_buffer_slice(&out), TEXT("\x0a\x14\x0a\x08\x0a\x01"
-                                                                    "a\x12\x03\x0a\x01"
-                                                                    "b\x0a\x08\x0a\x01"
-                                                                    "c\x12\x03\x18\xac\x02"
-                                                                    "\x12\x3a\x0a\x09\x0a\x04mote\x12\x01"
-                                                                    "1\x12\x01x\x12\x01y"
-                                                                    "\x1a\x27https://opentelemetry.io/schemas/1.44.0"));
+        const struct mote_otlp_source source = {
+            .resource = mote_buffer_slice(&resource), .scope_name = TEXT("mote"), .scope_version = TEXT("1")};
+        uint8_t *room;
+        error = mote_otlp_put_request(&out, &source, 6, &room);
+        if (error == 0) {
+            memcpy(room, "\x12\x01x\x12\x01y", 6);
+            *is_right =
+                mote_slice_equals(mote_buffer_slice(&out), TEXT("\x0a\x52\x0a\x14\x0a\x08\x0a\x01"
+                                                                "a\x12\x03\x0a\x01"
+                                                                "b\x0a\x08\x0a\x01"
+                                                                "c\x12\x03\x18\xac\x02"
+                                                                "\x12\x3a\x0a\x09\x0a\x04mote\x12\x01"
+                                                                "1\x1a\x27" MOTE_SPAN_SCHEMA_URL "\x12\x01x\x12\x01y"));
+        }
     }
     mote_buffer_dispose(&resource);
     mote_buffer_dispose(&out);

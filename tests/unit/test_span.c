@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spans as bytes, against a span written out by hand; what no length can hold; texts that are none. */
+/* Spans as bytes, against spans written out by hand; what does not fit; texts that are none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,8 @@
 #include "telemetry/span.h"
 
 #define TEXT(literal) mote_slice((literal), sizeof(literal) - 1)
+
+static struct mote_span_writer writer;
 
 static struct mote_span make_span(void)
 {
@@ -28,13 +30,17 @@ static struct mote_span make_span(void)
     return span;
 }
 
-static void assert_encodes(const struct mote_span *span, struct mote_slice expected)
+static void begin(void)
 {
-    uint8_t out[MOTE_SPAN_ENCODED_MAX];
-    assert_int_equal(mote_span_encode(span, out, sizeof out), expected.length);
-    assert_memory_equal(out, expected.data, expected.length);
-    assert_int_equal(mote_span_encode(span, out, expected.length), expected.length);
-    assert_int_equal(mote_span_encode(span, out, expected.length - 1), 0);
+    const struct mote_span span = make_span();
+    mote_span_begin(&writer, &span);
+}
+
+static void assert_ends(struct mote_slice expected)
+{
+    const struct mote_slice got = mote_span_end(&writer);
+    assert_int_equal(got.length, expected.length);
+    assert_memory_equal(got.data, expected.data, expected.length);
 }
 
 #define IDS                                                                                                            \
@@ -46,12 +52,13 @@ static void assert_encodes(const struct mote_span *span, struct mote_slice expec
     "\x30\x02"                                                                                                         \
     "\x39\x08\x07\x06\x05\x04\x03\x02\x01"                                                                             \
     "\x41\x09\x07\x06\x05\x04\x03\x02\x01"
+#define FLAGS "\x85\x01\x01\x01\x00\x00"
 
 static void test_least(void **state)
 {
     (void)state;
-    const struct mote_span span = make_span();
-    assert_encodes(&span, TEXT("\x12\x3d" IDS NAME_AND_TIMES "\x85\x01\x01\x01\x00\x00"));
+    begin();
+    assert_ends(TEXT("\x12\x3d" IDS NAME_AND_TIMES FLAGS));
 }
 
 static void test_all(void **state)
@@ -63,41 +70,128 @@ static void test_all(void **state)
     memset(link.span_id, 0x55, sizeof link.span_id);
     span.has_parent = span.parent_is_remote = true;
     span.trace_state = TEXT("a=1");
-    span.link = &link;
-    span.is_error = true;
-    mote_span_add_text(&span, MOTE_SPAN_RPC_SYSTEM, TEXT("grpc"));
-    mote_span_add_number(&span, MOTE_SPAN_PEER_PORT, 300);
-    assert_encodes(&span, TEXT("\x12\xa3\x01" IDS "\x1a\x03"
-                               "a=1"
-                               "\x22\x08\x33\x33\x33\x33\x33\x33\x33\x33" NAME_AND_TIMES "\x4a\x19"
-                               "\x0a\x0frpc.system.name"
-                               "\x12\x06\x0a\x04grpc"
-                               "\x4a\x18"
-                               "\x0a\x11network.peer.port"
-                               "\x12\x03\x18\xac\x02"
-                               "\x6a\x1c"
-                               "\x0a\x10\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44"
-                               "\x12\x08\x55\x55\x55\x55\x55\x55\x55\x55"
-                               "\x7a\x02\x18\x02"
-                               "\x85\x01\x01\x03\x00\x00"));
+    mote_span_begin(&writer, &span);
+    mote_span_put_known(&writer, MOTE_SPAN_RPC_SYSTEM, TEXT("grpc"));
+    mote_span_put_number(&writer, MOTE_SPAN_PEER_PORT, 300);
+    mote_span_put_event(&writer, MOTE_SPAN_EVENT_BEGUN, 0x0102030405060708);
+    mote_span_put_link(&writer, &link);
+    mote_span_put_error(&writer, TEXT("why"));
+    assert_ends(TEXT("\x12\xba\x01" IDS "\x1a\x03"
+                     "a=1"
+                     "\x22\x08\x33\x33\x33\x33\x33\x33\x33\x33" NAME_AND_TIMES "\x85\x01\x01\x03\x00\x00"
+                     "\x4a\x19"
+                     "\x0a\x0frpc.system.name"
+                     "\x12\x06\x0a\x04grpc"
+                     "\x4a\x18"
+                     "\x0a\x11network.peer.port"
+                     "\x12\x03\x18\xac\x02"
+                     "\x5a\x10\x09\x08\x07\x06\x05\x04\x03\x02\x01\x12\x05"
+                     "begun"
+                     "\x6a\x1c"
+                     "\x0a\x10\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44\x44"
+                     "\x12\x08\x55\x55\x55\x55\x55\x55\x55\x55"
+                     "\x7a\x07\x12\x03why\x18\x02"));
+}
+
+static void test_messages(void **state)
+{
+    struct mote_span_messages messages = {.seen = 0};
+    (void)state;
+    mote_span_note_message(&messages, 1, false, 300);
+    begin();
+    mote_span_put_messages(&writer, &messages, 0x10);
+    assert_ends(TEXT("\x12\xb1\x01" IDS NAME_AND_TIMES FLAGS "\x5a\x72\x09\x11\x00\x00\x00\x00\x00\x00\x00"
+                     "\x12\x0brpc.message"
+                     "\x1a\x1e\x0a\x10rpc.message.type\x12\x0a\x0a\x08RECEIVED"
+                     "\x1a\x14\x0a\x0erpc.message.id\x12\x02\x18\x01"
+                     "\x1a\x24\x0a\x1drpc.message.uncompressed_size\x12\x03\x18\xac\x02"));
+    /* The last that has an event, and one more. */
+    for (uint32_t i = 1; i < MOTE_SPAN_MESSAGES_MAX; i++) {
+        mote_span_note_message(&messages, 1, true, 1);
+    }
+    begin();
+    mote_span_put_messages(&writer, &messages, 0);
+    struct mote_slice span = mote_span_end(&writer);
+    assert_null(memmem(span.data + span.length - 2, 2, "\x60", 1));
+    mote_span_note_message(&messages, 1, true, 1);
+    begin();
+    mote_span_put_messages(&writer, &messages, 0);
+    span = mote_span_end(&writer);
+    assert_memory_equal(span.data + span.length - 2, "\x60\x01", 2);
 }
 
 static void test_texts_that_are_none(void **state)
 {
     (void)state;
-    struct mote_span span = make_span();
-    mote_span_add_text(&span, MOTE_SPAN_SERVER_ADDRESS, TEXT("\xff"));
-    assert_int_equal(span.attribute_count, 0);
-    mote_span_add_text(&span, MOTE_SPAN_SERVER_ADDRESS, TEXT(""));
-    assert_int_equal(span.attribute_count, 1);
+    begin();
+    mote_span_put_text(&writer, MOTE_SPAN_SERVER_ADDRESS, TEXT("\xff"));
+    assert_ends(TEXT("\x12\x3d" IDS NAME_AND_TIMES FLAGS));
+    begin();
+    mote_span_put_error(&writer, TEXT("\xff"));
+    assert_ends(TEXT("\x12\x41" IDS NAME_AND_TIMES FLAGS "\x7a\x02\x18\x02"));
+}
+
+/* Long texts are cut between characters. */
+static void test_long_texts(void **state)
+{
+    char text[MOTE_SPAN_TEXT_MAX + 1];
+    static const struct {
+        size_t length, kept;
+        bool is_wide; /* its last character goes across the end */
+    } rows[] = {
+        {MOTE_SPAN_TEXT_MAX, MOTE_SPAN_TEXT_MAX, false},
+        {MOTE_SPAN_TEXT_MAX + 1, MOTE_SPAN_TEXT_MAX, false},
+        {MOTE_SPAN_TEXT_MAX + 1, MOTE_SPAN_TEXT_MAX - 1, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        memset(text, 'x', sizeof text);
+        if (rows[i].is_wide) {
+            memcpy(text + MOTE_SPAN_TEXT_MAX - 1, "\xc3\xa4", 2);
+        }
+        begin();
+        const size_t before = mote_span_end(&writer).length;
+        mote_span_put_text(&writer, MOTE_SPAN_SERVER_ADDRESS, mote_slice(text, rows[i].length));
+        /* Tag, length, key; tag, length of the value, tag, length of the text; one byte more in the length of it all.
+         */
+        const size_t around = 3 + 16 + 3 + 3;
+        assert_int_equal(mote_span_end(&writer).length, before + around + rows[i].kept + 1);
+    }
+}
+
+/* What there is no room for is left out, and the span stays whole. */
+static void test_room(void **state)
+{
+    char text[200];
+    size_t before = 0;
+    (void)state;
+    memset(text, 'x', sizeof text);
+    begin();
+    for (int i = 0; i < 100; i++) {
+        const size_t length = mote_span_end(&writer).length;
+        assert_true(length >= before && length <= MOTE_SPAN_ENCODED_MAX);
+        before = length;
+        mote_span_put_named(&writer, TEXT("name"), mote_slice(text, sizeof text - (size_t)i));
+    }
+    mote_span_put_error(&writer, mote_slice(text, sizeof text));
+    const struct mote_trace_context link = {.flags = 0};
+    for (int i = 0; i < 100; i++) {
+        mote_span_put_event(&writer, MOTE_SPAN_EVENT_BEGUN, 1);
+        mote_span_put_number(&writer, MOTE_SPAN_PEER_PORT, UINT64_MAX);
+        mote_span_put_link(&writer, &link);
+    }
+    struct mote_span_messages messages = {.seen = UINT32_MAX};
+    memset(messages.first, 0, sizeof messages.first);
+    mote_span_put_messages(&writer, &messages, 0);
+    assert_in_range(mote_span_end(&writer).length, before, MOTE_SPAN_ENCODED_MAX);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_least),
-        cmocka_unit_test(test_all),
-        cmocka_unit_test(test_texts_that_are_none),
+        cmocka_unit_test(test_least),      cmocka_unit_test(test_all),
+        cmocka_unit_test(test_messages),   cmocka_unit_test(test_texts_that_are_none),
+        cmocka_unit_test(test_long_texts), cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,28 +34,34 @@ static bool put(struct mote_span_queue *queue, const char *text)
 
 static void assert_takes(struct mote_span_queue *queue, size_t most, size_t taken, const char *text)
 {
-    struct mote_buffer out;
-    mote_buffer_init(&out, mote_mem_system(), 0);
-    assert_int_equal(mote_span_queue_take(queue, most, &out), taken);
-    assert_true(mote_slice_equals_text(mote_buffer_slice(&out), text));
-    mote_buffer_dispose(&out);
+    uint8_t out[128];
+    size_t count;
+    const size_t bytes = mote_span_queue_look(queue, most, &count);
+    assert_int_equal(count, taken);
+    assert_in_range(bytes, 0, sizeof out);
+    mote_span_queue_take(queue, count, bytes, out);
+    assert_true(mote_slice_equals_text(mote_slice(out, bytes), text));
 }
 
 static void test_bounds(void **state)
 {
     struct mote_span_queue *queue;
     (void)state;
-    assert_int_equal(make(&queue, mote_mem_system(), 24, 3), 0);
+    assert_int_equal(make(&queue, mote_mem_system(), 12, 3), 0);
     assert_takes(queue, 10, 0, "");
-    assert_true(put(queue, "abcd") && put(queue, "efgh") && put(queue, "ijkl"));
+    assert_true(put(queue, "abcd"));
+    assert_false(mote_span_queue_is_due(queue));
+    assert_true(put(queue, "efgh"));
+    assert_true(mote_span_queue_is_due(queue));
+    assert_true(put(queue, "ijkl"));
     assert_int_equal(batches, 1);
     assert_false(put(queue, ""));
     assert_takes(queue, 1, 1, "abcd");
     assert_false(put(queue, "mnopq"));
     assert_true(put(queue, "mnop"));
     assert_takes(queue, 10, 3, "efghijklmnop");
-    assert_false(put(queue, "012345678901234567890"));
-    assert_true(put(queue, "01234567890123456789"));
+    assert_false(put(queue, "0123456789012"));
+    assert_true(put(queue, "012345678901"));
     mote_span_queue_count(queue, MOTE_SPAN_REJECTED, 2);
     mote_span_queue_count(queue, MOTE_SPAN_EXPORTED, 3);
     const struct mote_span_queue_counts counts = mote_span_queue_counts(queue);
@@ -65,8 +71,24 @@ static void test_bounds(void **state)
     assert_int_equal(counts.fates[MOTE_SPAN_REJECTED], 2);
     assert_int_equal(counts.fates[MOTE_SPAN_EXPORTED], 3);
     assert_int_equal(counts.waiting, 1);
+    assert_int_equal(counts.bytes, 12);
     mote_span_queue_free(queue);
     mote_span_queue_free(NULL);
+}
+
+/* Half of the bytes are as good as a batch. */
+static void test_large_spans(void **state)
+{
+    struct mote_span_queue *queue;
+    (void)state;
+    assert_int_equal(make(&queue, mote_mem_system(), 20, 8), 0);
+    assert_true(put(queue, "012345678"));
+    assert_int_equal(batches, 0);
+    assert_takes(queue, 1, 1, "012345678");
+    assert_true(put(queue, "0123456789"));
+    assert_int_equal(batches, 1);
+    assert_true(mote_span_queue_is_due(queue));
+    mote_span_queue_free(queue);
 }
 
 /* Every offset in the ring is come across. */
@@ -74,7 +96,7 @@ static void test_around(void **state)
 {
     struct mote_span_queue *queue;
     (void)state;
-    assert_int_equal(make(&queue, mote_mem_system(), 37, 8), 0);
+    assert_int_equal(make(&queue, mote_mem_system(), 29, 8), 0);
     for (int i = 0; i < 200; i++) {
         assert_true(put(queue, "abcde") && put(queue, "fghijklmn"));
         assert_takes(queue, 2, 2, "abcdefghijklmn");
@@ -86,24 +108,17 @@ static void test_without_memory(void **state)
 {
     struct mote_failing_mem failing;
     struct mote_span_queue *queue;
-    struct mote_buffer out;
     (void)state;
     mote_failing_mem_init(&failing);
     failing.fail_at = 1;
     assert_int_equal(make(&queue, &failing.mem, 64, 8), MOTE_ENOMEM);
-    assert_int_equal(make(&queue, mote_mem_system(), 64, 8), 0);
-    assert_true(put(queue, "abc"));
-    mote_buffer_init(&out, mote_mem_system(), 2);
-    assert_int_equal(mote_span_queue_take(queue, 8, &out), 0);
-    mote_buffer_dispose(&out);
-    assert_takes(queue, 8, 1, "abc");
-    mote_span_queue_free(queue);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_large_spans),
         cmocka_unit_test(test_around),
         cmocka_unit_test(test_without_memory),
     };
