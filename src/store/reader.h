@@ -16,7 +16,7 @@ struct mote_reader {
     const struct mote_changes *changes;
     bool in_turn;     /* a read transaction is open */
     bool is_doubtful; /* after an error: opened anew before the next read */
-    uint32_t looked;  /* rows read for lists in this turn, counted by mote_reader_list_users */
+    uint32_t looked;  /* rows read for lists in this turn, counted by reader_list.c */
     uint64_t number;  /* of the last commit that the open transaction sees at least */
 };
 
@@ -33,7 +33,6 @@ MOTE_MUST_CHECK int mote_reader_end_read(struct mote_reader *reader, int result)
 
 /* As the functions of the same name in store.h, with the result returned instead of `done` called. */
 MOTE_MUST_CHECK int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user *read);
-MOTE_MUST_CHECK int mote_reader_list_users(struct mote_reader *reader, struct mote_store_list_users *read);
 MOTE_MUST_CHECK int mote_reader_get_session(struct mote_reader *reader, struct mote_store_get_session *read);
 MOTE_MUST_CHECK int mote_reader_list_sessions(struct mote_reader *reader, struct mote_store_list_sessions *read);
 MOTE_MUST_CHECK int mote_reader_find_refresh(struct mote_reader *reader, struct mote_store_find_refresh *read);

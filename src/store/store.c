@@ -12,10 +12,11 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "store/feed.h"
-#include "store/reader.h"
+#include "store/reader_list.h"
 #include "store/writer.h"
 
 #define LOOKED_A_TURN 1000u /* rows read for lists before the next one waits for a turn */
+#define SLICE         500u  /* rows of one list in a turn: under a millisecond of a server, some of a router */
 
 struct mote_store {
     struct mote_mem *mem;
@@ -27,12 +28,21 @@ struct mote_store {
     struct mote_writer writer;
 };
 
+/* A page with a filter may look at thousands of rows, some in each turn. It has a connection of its own, made for the
+ * first of them: its read transaction goes on while other reads see what is newer. */
+struct lister {
+    struct mote_reader reader;
+    struct mote_reader_list list;
+};
+
 struct mote_store_session {
     struct mote_store *store;
     struct mote_mailbox *mailbox;
     struct mote_reader reader;
     struct mote_feed_follower follower;
-    unsigned outstanding; /* writes submitted and lists that wait; the session's thread only */
+    unsigned outstanding;  /* writes submitted and lists that wait; the session's thread only */
+    struct lister *lister; /* NULL before the first list with a filter */
+    bool is_listing;       /* the first of those that wait is under way */
     struct mote_task list_next;
     struct mote_store_list_users *lists; /* for a later turn, in the order they came */
     struct mote_store_list_users **lists_end;
@@ -170,21 +180,70 @@ static int end_read(struct mote_store_session *session, int result)
     return result;
 }
 
-static void list_users(struct mote_store_session *session, struct mote_store_list_users *read)
+/* A page without a filter is short, and read at once. */
+static int list_all(struct mote_store_session *session, struct mote_store_list_users *read)
 {
-    read->done(read, end_read(session, mote_reader_list_users(&session->reader, read)));
+    struct mote_reader_list list;
+    int result = mote_reader_list_begin(&session->reader, &list, read);
+    return result == 0 ? mote_reader_list_continue(&session->reader, &list, UINT32_MAX) : result;
+}
+
+static int begin_list(struct mote_store_session *session, struct mote_store_list_users *read)
+{
+    struct mote_store *store = session->store;
+    int result = 0;
+    if (session->lister == NULL) {
+        struct lister *lister = mote_mem_allocate_zeroed(store->mem, sizeof *lister);
+        if (lister == NULL) {
+            return MOTE_ENOMEM;
+        }
+        result = mote_reader_open(&lister->reader, &store->database, &store->changes);
+        if (result != 0) {
+            mote_mem_release(store->mem, lister);
+            return result;
+        }
+        session->lister = lister;
+    }
+    return mote_reader_list_begin(&session->lister->reader, &session->lister->list, read);
+}
+
+/* Begins or continues a list; 1 when it needs another turn. */
+static int run_slice(struct mote_store_session *session, struct mote_store_list_users *read)
+{
+    int result = 0;
+    if (!read->filter.is_set) {
+        return list_all(session, read);
+    }
+    if (!session->is_listing) {
+        result = begin_list(session, read);
+    }
+    if (result == 0) {
+        result = mote_reader_list_continue(&session->lister->reader, &session->lister->list, SLICE);
+        session->reader.looked += session->lister->reader.looked;
+        session->lister->reader.looked = 0;
+    }
+    session->is_listing = result == 1;
+    if (result != 1 && session->lister != NULL) {
+        mote_reader_end_turn(&session->lister->reader);
+    }
+    return result;
 }
 
 static void run_list(struct mote_task *task)
 {
     struct mote_store_session *session = MOTE_CONTAINER_OF(task, struct mote_store_session, list_next);
     struct mote_store_list_users *read = session->lists;
-    session->lists = read->next;
-    session->outstanding--;
+    int result = run_slice(session, read);
+    if (result != 1) {
+        session->lists = read->next;
+        session->outstanding--;
+    }
     if (session->lists != NULL) {
         session->mailbox->post(session->mailbox, task);
     }
-    list_users(session, read);
+    if (result != 1) {
+        read->done(read, end_read(session, result));
+    }
 }
 
 int mote_store_session_open(struct mote_store_session **out, struct mote_store *store, struct mote_mailbox *mailbox)
@@ -212,6 +271,10 @@ void mote_store_session_close(struct mote_store_session *session)
         return;
     }
     mote_assert(session->outstanding == 0 && session->follower.changed == NULL);
+    if (session->lister != NULL) {
+        mote_reader_close(&session->lister->reader);
+        mote_mem_release(session->store->mem, session->lister);
+    }
     mote_reader_close(&session->reader);
     mote_mem_release(session->store->mem, session);
 }
@@ -227,11 +290,15 @@ void mote_store_get_user(struct mote_store_session *session, struct mote_store_g
     read->done(read, end_read(session, mote_reader_get_user(&session->reader, read)));
 }
 
-/* Whatever is asked for at once, others on this thread do not wait for more than about one page of it. */
+/* Whatever is asked for at once, others on this thread wait for a slice of it only. */
 void mote_store_list_users(struct mote_store_session *session, struct mote_store_list_users *read)
 {
+    int result = 1;
     if (session->lists == NULL && session->reader.looked < LOOKED_A_TURN) {
-        list_users(session, read);
+        result = run_slice(session, read);
+    }
+    if (result != 1) {
+        read->done(read, end_read(session, result));
         return;
     }
     read->next = NULL;

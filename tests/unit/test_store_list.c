@@ -49,7 +49,12 @@ static void read_page(struct environment *environment, struct listing *listing)
     listing->read.row = take;
     listing->read.done = done;
     listing->on_page = 0;
+    listing->result = 1;
     mote_store_list_users(environment->fixture.session, &listing->read);
+    while (listing->result == 1) {
+        mote_store_session_end_turn(environment->fixture.session);
+        fixture_pump(&environment->fixture);
+    }
     mote_store_session_end_turn(environment->fixture.session);
     assert_int_equal(listing->result, 0);
 }
@@ -353,46 +358,91 @@ static void test_page_size(void **state)
     free(listing.users);
 }
 
-/* Pages that are asked for at once and look at much: one a turn, in the order they came. */
+/* Whoever is in 'b' of the second half, in the order of names: collected, or walked past the first half. */
+static void ask_for_much(struct fixture *fixture, struct listing *listing, uint32_t roles)
+{
+    listing->read = (struct mote_store_list_users){
+        .filter = {.is_set = true, ANY_TIME, .roles = roles, .email_match = MOTE_STORE_MATCH_PREFIX, .email = "b"},
+        .order = MOTE_STORE_ORDER_USERNAME,
+        .limit = 200,
+        .row = take,
+        .done = done,
+    };
+    listing->users = calloc(200, sizeof *listing->users);
+    listing->count = listing->on_page = 0;
+    listing->result = 1;
+    mote_store_list_users(fixture->session, &listing->read);
+}
+
+/* Pages that look at much are read 500 rows a turn, one after the other in the order they came. */
 static void test_turns(void **state)
 {
     struct environment *environment = *state;
     struct fixture *fixture = &environment->fixture;
-    struct listing listings[5];
+    struct listing listings[4];
+    unsigned turns[4] = {0};
     memset(listings, 0, sizeof listings);
-    for (size_t i = 0; i < 5; i++) {
-        listings[i].read.filter = (struct mote_store_filter){.is_set = true, ANY_TIME};
-        listings[i].read.order = MOTE_STORE_ORDER_USERNAME;
-        listings[i].read.filter.username_match = MOTE_STORE_MATCH_PREFIX;
-        memcpy(listings[i].read.filter.username, "user", sizeof "user");
-        listings[i].read.filter.roles = i == 4 ? 6 : 1; /* the last one finds what is rare */
-        listings[i].read.limit = i == 4 ? 1 : 200;
-        listings[i].read.filter.email_match = i == 4 ? MOTE_STORE_MATCH_ANY : MOTE_STORE_MATCH_PREFIX;
-        listings[i].read.filter.email[0] = 'b';
-        listings[i].read.row = take;
-        listings[i].read.done = done;
-        listings[i].users = calloc(200, sizeof *listings[i].users);
-        listings[i].result = 1;
-        mote_store_list_users(fixture->session, &listings[i].read);
+    for (size_t i = 0; i < 4; i++) {
+        ask_for_much(fixture, &listings[i], i < 2 ? 1 : i == 2 ? 2 : 6); /* the last one finds what is rare */
     }
-    for (size_t turn = 0; turn < 5; turn++) {
-        for (size_t i = 0; i < 5; i++) {
-            assert_int_equal(listings[i].result, i <= turn ? 0 : 1);
+    for (unsigned turn = 1; listings[3].result == 1; turn++) {
+        for (size_t i = 0; i < 4; i++) {
+            assert_true(i == 0 || listings[i].result == 1 || listings[i - 1].result == 0);
+            turns[i] += listings[i].result == 1;
         }
         mote_store_session_end_turn(fixture->session);
-        if (turn < 4) {
-            fixture_pump(fixture);
-        }
+        fixture_pump(fixture);
     }
-    assert_int_equal(listings[4].count, 1);
-    /* Nothing waits any more. */
-    listings[4].result = 1;
-    listings[4].on_page = 0;
-    mote_store_list_users(fixture->session, &listings[4].read);
-    assert_int_equal(listings[4].result, 0);
-    for (size_t i = 0; i < 5; i++) {
+    /* 5,001 rows to see that they are too many, then the walk to the first page. */
+    static const uint32_t counts[] = {0, 0, 0, 1};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(listings[i].result, 0);
+        assert_int_equal(listings[i].count, counts[i]);
         free(listings[i].users);
     }
+    assert_true(turns[0] >= 9 && turns[0] <= 11);
+    assert_true(turns[1] - turns[0] >= 9 && turns[1] - turns[0] <= 11);
+    assert_int_equal(turns[3] - turns[2], 1);
+    /* Nothing waits any more. */
+    ask_for_much(fixture, &listings[3], 6);
+    assert_int_equal(listings[3].result, 0);
+    free(listings[3].users);
+}
+
+/* A page is one state of the store, whatever is committed while it is read; other reads see that at once. */
+static void test_page_is_one_snapshot(void **state)
+{
+    struct environment *environment = *state;
+    struct fixture *fixture = &environment->fixture;
+    struct listing listing = {.count = 0};
+    struct mote_user user = environment->users[MANY - 1];
+    sqlite3 *db = fixture_open_file(fixture);
+    assert_int_equal(sqlite3_exec(db, "DELETE FROM users WHERE roles = 6", NULL, NULL, NULL), SQLITE_OK);
+    ask_for_much(fixture, &listing, 2); /* 5,000, collected */
+    assert_int_equal(listing.result, 1);
+    assert_int_equal(sqlite3_exec(db, "DELETE FROM users WHERE username = 'user07001'", NULL, NULL, NULL), SQLITE_OK);
+    memcpy(user.username, "user07000a", sizeof "user07000a");
+    memcpy(user.email, "b@x", sizeof "b@x");
+    fixture_id(user.id, 'u', 1);
+    insert(db, &user);
+    sqlite3_close(db);
+    mote_store_session_end_turn(fixture->session);
+    while (listing.result == 1) {
+        assert_int_equal(fixture_get_user(fixture, 1, &user), 0);
+        mote_store_session_end_turn(fixture->session);
+        fixture_pump(fixture);
+    }
+    assert_int_equal(listing.count, 200);
+    assert_string_equal(listing.users[0].username, "user07000");
+    assert_string_equal(listing.users[1].username, "user07001");
+    assert_string_equal(listing.users[2].username, "user07002");
+    free(listing.users);
+    ask_for_much(fixture, &listing, 2);
+    while (listing.result == 1) {
+        fixture_pump(fixture);
+    }
+    assert_string_equal(listing.users[1].username, "user07000a");
+    free(listing.users);
 }
 
 int main(void)
@@ -403,6 +453,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_every_filter_in_a_large_store, set_up_many, tear_down),
         cmocka_unit_test_setup_teardown(test_looked_at, set_up_many, tear_down),
         cmocka_unit_test_setup_teardown(test_turns, set_up_many, tear_down),
+        cmocka_unit_test_setup_teardown(test_page_is_one_snapshot, set_up_many, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
