@@ -73,6 +73,7 @@ struct mote_password_job {
     size_t password_length;
     uint8_t password[MOTE_PASSWORD_MAX];
     char hash[MOTE_PASSWORD_HASH_MAX]; /* VERIFY: in (empty = dummy); HASH: out */
+    uint64_t begun_ns;                 /* when it had waited, monotonic; 0: it was not run */
     uint64_t deadline_ns;              /* monotonic, UINT64_MAX for none; reached before it starts: MOTE_ETIMEOUT */
     int result;                        /* 0, MOTE_ETIMEOUT, MOTE_ECANCELLED, or what the function above returned */
     struct mote_password_job *next;

@@ -40,9 +40,11 @@ static void finish(struct mote_password_job *job, int result)
 
 static int run_job(const struct mote_password_pool *pool, struct mote_password_job *job)
 {
-    if (pool->clock->monotonic_ns(pool->clock->context) >= job->deadline_ns) {
+    const uint64_t now_ns = pool->clock->monotonic_ns(pool->clock->context);
+    if (now_ns >= job->deadline_ns) {
         return MOTE_ETIMEOUT;
     }
+    job->begun_ns = now_ns;
     const struct mote_slice password = mote_slice(job->password, job->password_length);
     int result = MOTE_EINVAL;
     switch (job->kind) {
@@ -161,6 +163,7 @@ int mote_password_pool_submit(struct mote_password_pool *pool, struct mote_passw
     const bool full = pool->waiting >= MOTE_PASSWORD_QUEUE_MAX && !job->is_patient;
     if (!full) {
         job->next = NULL;
+        job->begun_ns = 0;
         if (pool->last != NULL) {
             pool->last->next = job;
         } else {

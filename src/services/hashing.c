@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "security/secret.h"
+#include "services/spans.h"
 #include "services/worker.h"
 
 static void finish(struct mote_hashing *hashing, int result)
@@ -19,6 +20,7 @@ static void job_done(struct mote_task *task)
 {
     struct mote_password_job *job = MOTE_CONTAINER_OF(task, struct mote_password_job, done);
     struct mote_hashing *hashing = MOTE_CONTAINER_OF(job, struct mote_hashing, job);
+    mote_spans_end_job(hashing->call, job, hashing->start_ns);
     finish(hashing, job->result);
 }
 
@@ -53,6 +55,7 @@ void mote_hashing_start(struct mote_hashing *hashing, struct mote_slice password
     }
     mote_call_set_data(call, hashing);
     mote_call_on_cancel(call, call_ended);
+    hashing->start_ns = mote_spans_begin(call);
     int result = mote_password_pool_submit(worker->services->passwords, job);
     if (result != 0) {
         mote_secret_wipe(job->password, sizeof job->password);

@@ -13,6 +13,7 @@
 struct mote_hashing {
     struct mote_password_job job; /* the owner sets the kind, and the hash to verify */
     struct mote_call *call;
+    uint64_t start_ns;
     bool unattended; /* nobody waits for it: it goes on when the call has ended */
     /* On the worker's thread, or from inside start: 0, or what mote_failure_of_password knows. */
     void (*done)(struct mote_hashing *hashing, int result);

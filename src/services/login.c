@@ -20,6 +20,7 @@
 #include "services/hashing.h"
 #include "services/password_attempt.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/tokens.h"
 #include "services/worker.h"
 
@@ -77,7 +78,7 @@ static void rehashed(struct mote_hashing *hashing, int result)
         rehash->write.kind = MOTE_STORE_SET_PASSWORD;
         rehash->write.done = rehash_written;
         rehash->write.now = mote_services_worker_wall(worker);
-        result = mote_store_submit(worker->session, &rehash->write);
+        result = mote_spans_submit(hashing->call, &rehash->write);
     }
     if (result != 0) {
         end_rehash(operation, result);
@@ -207,7 +208,7 @@ static void verified(struct mote_hashing *hashing, int result)
     }
     result = fill_in_session(operation, worker);
     if (result == 0) {
-        result = mote_store_submit(worker->session, &operation->create.write);
+        result = mote_spans_submit(call, &operation->create.write);
     }
     if (result != 0) {
         mote_failure_answer_store(call, result);

@@ -5,6 +5,7 @@
 #include "auth/v1/auth.mote.h"
 #include "base/list.h"
 #include "services/failure.h"
+#include "services/spans.h"
 #include "services/worker.h"
 
 struct logout_operation {
@@ -64,7 +65,7 @@ void auth_v1_auth_service_logout(struct mote_call *call, const auth_v1_LogoutReq
     revoke->write.now = mote_services_worker_wall(worker);
     operation->call = call;
     mote_call_ref(call);
-    int result = mote_store_submit(worker->session, &revoke->write);
+    int result = mote_spans_submit(call, &revoke->write);
     if (result != 0) {
         mote_failure_answer_store(call, result);
         mote_call_unref(call);

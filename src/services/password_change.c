@@ -16,6 +16,7 @@
 #include "services/hashing.h"
 #include "services/password_attempt.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/worker.h"
 
 struct password_operation {
@@ -99,7 +100,7 @@ static void hashed(struct mote_hashing *hashing, int result)
                                                         : MOTE_STORE_AUDIT_CHANGE_PASSWORD,
                     set->user_id);
     set->write.now = mote_services_worker_wall(worker);
-    result = mote_store_submit(worker->session, &set->write);
+    result = mote_spans_submit(hashing->call, &set->write);
     if (result != 0) {
         mote_failure_answer_store(hashing->call, result);
         finish(operation);

@@ -10,6 +10,7 @@
 #include "security/secret.h"
 #include "services/audit.h"
 #include "services/failure.h"
+#include "services/spans.h"
 #include "services/tokens.h"
 #include "services/worker.h"
 
@@ -118,7 +119,7 @@ static int submit(struct refresh_operation *operation)
     rotate->write.done = rotated;
     rotate->write.now = mote_services_worker_wall(worker);
     rotate->successor_expire_time = rotate->write.now + services->refresh_idle * second;
-    return mote_store_submit(worker->session, &rotate->write);
+    return mote_spans_submit(operation->call, &rotate->write);
 }
 
 static void found(struct mote_store_find_refresh *find, int result)

@@ -12,6 +12,7 @@
 #include "services/audit.h"
 #include "services/authenticate.h"
 #include "services/failure.h"
+#include "services/spans.h"
 #include "services/tokens.h"
 #include "services/worker.h"
 
@@ -57,7 +58,7 @@ static void submit(struct revoke_operation *operation, struct mote_store_write *
     struct mote_services_worker *worker = mote_services_worker_of(operation->call);
     write->now = mote_services_worker_wall(worker);
     write->audit = &operation->audit;
-    int result = mote_store_submit(worker->session, write);
+    int result = mote_spans_submit(operation->call, write);
     if (result != 0) {
         answer(operation->call, result);
     }

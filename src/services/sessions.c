@@ -11,6 +11,7 @@
 #include "services/failure.h"
 #include "services/page.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/target.h"
 #include "services/worker.h"
 
@@ -191,7 +192,7 @@ static void session_read(struct mote_store_get_session *read, int result)
         operation->revoke.write.kind = MOTE_STORE_REVOKE_SESSIONS;
         operation->revoke.write.done = revoked;
         operation->revoke.write.now = mote_services_worker_wall(worker);
-        result = mote_store_submit(worker->session, &operation->revoke.write);
+        result = mote_spans_submit(call, &operation->revoke.write);
     }
     if (result != 0) {
         mote_failure_answer_store(call, result);

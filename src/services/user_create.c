@@ -22,6 +22,7 @@
 #include "services/hashing.h"
 #include "services/password_attempt.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/tokens.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
@@ -117,7 +118,7 @@ static void submit(struct create_operation *operation)
         mote_audit_init(&operation->audit, call, MOTE_STORE_AUDIT_CREATE_USER, create->user.id);
         mote_audit_describe(&operation->audit, call, MOTE_STORE_SET_ROLES, create->user.roles);
         create->write.audit = &operation->audit;
-        result = mote_store_submit(worker->session, &create->write);
+        result = mote_spans_submit(call, &create->write);
     }
     if (result != 0) {
         mote_failure_answer_store(call, result);

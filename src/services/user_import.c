@@ -18,6 +18,7 @@
 #include "services/audit.h"
 #include "services/failure.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/tokens.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
@@ -31,6 +32,7 @@ _Static_assert(SLOTS_MAX * 8 <= MOTE_STORE_WRITES_MAX, "some imports at once do 
 struct slot {
     struct mote_store_create_user create;
     struct mote_password_job job;
+    uint64_t start_ns; /* of the job */
     struct import *import;
     struct slot *next; /* among those that are not with the writer yet */
     int32_t index;
@@ -195,7 +197,7 @@ static void submit(struct slot *slot)
     write->now = mote_services_worker_wall(worker);
     int result = mote_tokens_new_id(worker, slot->create.user.id);
     if (result == 0) {
-        result = mote_store_submit(worker->session, write);
+        result = mote_spans_submit(import->call, write);
     }
     if (result != 0) {
         release(slot);
@@ -236,6 +238,7 @@ static void hashed(struct mote_task *task)
     mote_call_ref(call);
     import->hashing--;
     slot->is_hashing = false;
+    mote_spans_end_job(call, job, slot->start_ns);
     memcpy(slot->create.user.password_hash, job->hash, sizeof job->hash);
     if (mote_call_is_over(call) || import->failure != MOTE_FAILURE_COUNT) {
         release(slot); /* dropped before */
@@ -261,6 +264,7 @@ static void hash(struct slot *slot, struct mote_slice password)
     job->password_length = password.length;
     memcpy(job->password, password.data, password.length);
     slot->is_hashing = true;
+    slot->start_ns = mote_spans_begin(import->call);
     import->hashing++;
     const int result = mote_password_pool_submit(worker->services->passwords, job);
     mote_assert(result == 0); /* a patient job is taken */

@@ -7,6 +7,7 @@
 #include "services/audit.h"
 #include "services/convert.h"
 #include "services/failure.h"
+#include "services/spans.h"
 #include "services/target.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
@@ -67,7 +68,7 @@ static void set_state(struct mote_call *call, const char *id, enum mote_user_sta
     set->write.now = mote_services_worker_wall(worker);
     operation->call = call;
     mote_call_ref(call);
-    int result = mote_store_submit(worker->session, &set->write);
+    int result = mote_spans_submit(call, &set->write);
     if (result != 0) {
         mote_failure_answer_store(call, result);
         mote_call_unref(call);
@@ -135,7 +136,7 @@ void user_v1_user_service_delete_user(struct mote_call *call, const user_v1_Dele
     operation->allow_missing = request->allow_missing;
     operation->call = call;
     mote_call_ref(call);
-    result = mote_store_submit(worker->session, &removal->write);
+    result = mote_spans_submit(call, &removal->write);
     if (result != 0) {
         mote_failure_answer_store(call, result);
         mote_call_unref(call);

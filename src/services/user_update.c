@@ -7,6 +7,7 @@
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/target.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
@@ -128,7 +129,7 @@ static void submit(struct update_operation *operation)
     write->done = updated;
     write->now = mote_services_worker_wall(worker);
     mote_call_ref(call);
-    int result = mote_store_submit(worker->session, write);
+    int result = mote_spans_submit(call, write);
     if (result != 0) {
         mote_failure_answer_store(call, result);
         mote_call_unref(call);

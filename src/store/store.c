@@ -52,6 +52,9 @@ static void run_done(struct mote_task *task)
 {
     struct mote_store_write *write = MOTE_CONTAINER_OF(task, struct mote_store_write, task);
     write->session->outstanding--;
+    if (write->observe != NULL) {
+        write->observe(write);
+    }
     write->done(write);
 }
 

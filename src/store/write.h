@@ -15,17 +15,23 @@
 
 struct mote_store_session;
 
+/* X(constant, "name"): as spans name them. */
+#define MOTE_STORE_WRITE_MAP(X)                                                                                        \
+    X(CREATE_USER, "create_user")                                                                                      \
+    X(UPDATE_USER, "update_user")                                                                                      \
+    X(CREATE_SESSION, "create_session")                                                                                \
+    X(ROTATE_REFRESH, "rotate_refresh")                                                                                \
+    X(REVOKE_SESSIONS, "revoke_sessions")                                                                              \
+    X(SET_USER_STATE, "set_user_state")                                                                                \
+    X(DELETE_USER, "delete_user")                                                                                      \
+    X(APPEND_AUDIT, "append_audit") /* the head alone: its audit is all that is written */                             \
+    X(SET_PASSWORD, "set_password")                                                                                    \
+    X(REVOKE_TOKEN, "revoke_token")
+
 enum mote_store_write_kind {
-    MOTE_STORE_CREATE_USER,
-    MOTE_STORE_UPDATE_USER,
-    MOTE_STORE_CREATE_SESSION,
-    MOTE_STORE_ROTATE_REFRESH,
-    MOTE_STORE_REVOKE_SESSIONS,
-    MOTE_STORE_SET_USER_STATE,
-    MOTE_STORE_DELETE_USER,
-    MOTE_STORE_APPEND_AUDIT, /* the head alone: its audit is all that is written */
-    MOTE_STORE_SET_PASSWORD,
-    MOTE_STORE_REVOKE_TOKEN,
+#define X(constant, name) MOTE_STORE_##constant,
+    MOTE_STORE_WRITE_MAP(X)
+#undef X
 };
 
 /* The head of each write. */
@@ -41,6 +47,11 @@ struct mote_store_write {
      */
     struct mote_store_audit *audit;
     void (*done)(struct mote_store_write *write);
+    /* NULL, or called before `done`, for who wants to know how long it took. */
+    void (*observe)(struct mote_store_write *write);
+    void *observer;
+    uint64_t submitted_ns; /* monotonic; the observer's own */
+    uint64_t begun_ns;     /* when the writer took it up */
 };
 
 /* Which unique field was taken, when MOTE_EEXISTS. */

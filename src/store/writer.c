@@ -48,9 +48,10 @@ static int run_statement(struct mote_writer *writer, enum mote_statement name)
     return mote_sqlite_run(mote_sqlite_statement(&writer->sqlite, name));
 }
 
-static int apply_group(struct mote_writer *writer, struct mote_store_write *group)
+static int apply_group(struct mote_writer *writer, struct mote_store_write *group, uint64_t now)
 {
     for (struct mote_store_write *write = group; write != NULL; write = write->next) {
+        write->begun_ns = now;
         write->result = mote_apply(&writer->sqlite, writer->changes, write);
         if (!mote_apply_is_own_result(write->result)) {
             return write->result;
@@ -60,7 +61,7 @@ static int apply_group(struct mote_writer *writer, struct mote_store_write *grou
 }
 
 /* A group that changed nothing has no commit and no number. */
-static int commit_group(struct mote_writer *writer, struct mote_store_write *group, bool *is_changed,
+static int commit_group(struct mote_writer *writer, struct mote_store_write *group, uint64_t now, bool *is_changed,
                         int64_t *feed_sequence)
 {
     int result = run_statement(writer, MOTE_STATEMENT_BEGIN_IMMEDIATE);
@@ -68,7 +69,7 @@ static int commit_group(struct mote_writer *writer, struct mote_store_write *gro
         return result;
     }
     int before = sqlite3_total_changes(writer->sqlite.db);
-    result = apply_group(writer, group);
+    result = apply_group(writer, group, now);
     if (result == 0) {
         *is_changed = sqlite3_total_changes(writer->sqlite.db) != before;
         result = mote_feed_last(&writer->sqlite, feed_sequence);
@@ -126,7 +127,7 @@ static void write_group(struct mote_writer *writer, struct mote_store_write *gro
     }
     bool is_changed = false;
     int64_t feed_sequence = 0;
-    int result = commit_group(writer, group, &is_changed, &feed_sequence);
+    int result = commit_group(writer, group, now, &is_changed, &feed_sequence);
     if (result != 0) {
         fail_group(writer, group, result, now);
         answer_group(writer, group);

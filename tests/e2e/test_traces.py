@@ -9,6 +9,7 @@ import time
 import grpc
 import pytest
 from certificates import Identity
+from conftest import Clients
 from conftest import wait_for as wait
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -142,6 +143,51 @@ def test_failed_calls(mote):
         got = attributes(unknown.attributes)
         assert (got["rpc.method"], got["rpc.method_original"]) == ("_OTHER", "no.such.Service/Method")
         assert got["rpc.response.status_code"] == got["error.type"] == "UNIMPLEMENTED"
+        assert unknown.status.message == "unknown service no.such.Service"
+
+
+def test_what_a_call_waits_for(mote):
+    """Password hashes and writes are spans below the call's; each says when it had waited in its queue."""
+    mote.create_user("ada", "correct horse battery", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    with Collector() as collector:
+        program = serve(mote, f"http://{collector.address}")
+        client = Clients(program)
+        client.login("ada", "correct horse battery")
+        wait_for(lambda: len(collector.spans()) == 3, what="three spans")
+        spans = {span.name: span for span in collector.spans()}
+        call = spans["auth.v1.AuthService/Login"]
+        for name, kind in (("verify_password", 1), ("create_session", 3)):
+            span = spans[name]
+            assert (span.trace_id, span.parent_span_id, span.kind) == (call.trace_id, call.span_id, kind)
+            assert span.flags == 0x103 and span.status.code == 0
+            assert [event.name for event in span.events] == ["begun"]
+            assert (call.start_time_unix_nano <= span.start_time_unix_nano <= span.events[0].time_unix_nano
+                    <= span.end_time_unix_nano <= call.end_time_unix_nano + 10**6)
+        assert spans["verify_password"].end_time_unix_nano <= spans["create_session"].start_time_unix_nano + 10**6
+        assert attributes(spans["create_session"].attributes) == {"db.system.name": "sqlite",
+                                                                  "db.operation.name": "create_session"}
+        assert not spans["verify_password"].attributes
+        # A wrong password is no error of the hashing's.
+        with pytest.raises(grpc.RpcError):
+            client.login("ada", "wrong")
+        wait_for(lambda: len(collector.spans()) == 5, what="two more spans")
+        assert {span.name: span.status.code for span in collector.spans()[3:]} == {
+            "verify_password": 0, "auth.v1.AuthService/Login": 0}
+        client.channel.close()
+        assert program.stop() == 0
+        assert b"correct horse" not in b"".join(export.SerializeToString() for export in collector.exports)
+
+
+def test_messages_are_events(mote):
+    with Collector() as collector:
+        program = serve(mote, f"http://{collector.address}")
+        check(program, service="user.v1.UserService")
+        span = one_span(collector)
+        assert [(event.name, attributes(event.attributes)) for event in span.events] == [
+            ("rpc.message", {"rpc.message.type": "RECEIVED", "rpc.message.id": 1, "rpc.message.uncompressed_size": 21}),
+            ("rpc.message", {"rpc.message.type": "SENT", "rpc.message.id": 1, "rpc.message.uncompressed_size": 2})]
+        assert all(span.start_time_unix_nano <= event.time_unix_nano <= span.end_time_unix_nano for event in span.events)
+        assert span.dropped_events_count == 0
 
 
 @pytest.mark.parametrize("sampler, argument, spans", [
