@@ -11,7 +11,7 @@
 #include "wire/compression.h"
 #include "wire/status.h"
 
-#define METRICS_MAX 2097152u /* bytes of a scrape before it is compressed */
+#define METRICS_MAX 8388608u /* bytes of a scrape before it is compressed */
 
 /* --- pages ------------------------------------------------------------------------------------------------------- */
 
@@ -181,6 +181,11 @@ static const char *code_name(unsigned code)
     return mote_status_camel_name((enum mote_status)code);
 }
 
+static const char *status_name(unsigned code)
+{
+    return mote_status_name((enum mote_status)code);
+}
+
 /* What is registered, in the order of names, and what is not as one. */
 static int list_methods(struct mote_observe *observe, const struct mote_server *server)
 {
@@ -220,6 +225,7 @@ int mote_observe_open(struct mote_observe *observe, const struct mote_server *se
         .method_count = observe->method_count,
         .indices = observe->method_count,
         .code_name = code_name,
+        .status_name = status_name,
         .flavors = mote_options_metrics_flavors(observe->options->metrics_flavor),
         .preregister = (enum mote_metric_preregister)observe->options->metrics_preregister,
     };

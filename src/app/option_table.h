@@ -136,7 +136,7 @@
       "Shows the settings at /configz of the admin port, secrets masked.")                                             \
     X(metrics_flavor, METRICS_FLAVOR, TEXT, "requests,grpc-prometheus", NULL, 1, 256, TELEMETRY,                       \
       "Names that calls are counted under, a comma-separated list: requests (grpc_requests_total), grpc-prometheus "   \
-      "(grpc_server_started_total and its like).")                                                                     \
+      "(grpc_server_started_total and its like), otel (grpc_server_call_duration_seconds and its like); or off.")      \
     X(metrics_preregister, METRICS_PREREGISTER, CHOICE, "ok", "ok|all|none", 0, 0, TELEMETRY,                          \
       "Which series of a method are there before its first call: those of OK, those of every code, or none.")          \
     X(otel_sdk_disabled, OTEL_SDK_DISABLED, BOOL, "false", NULL, 0, 0, TELEMETRY,                                      \

@@ -270,6 +270,8 @@ unsigned mote_options_metrics_flavors(const char *list)
             flavors |= MOTE_METRIC_FLAVOR_REQUESTS;
         } else if (mote_slice_equals_text(item, "grpc-prometheus")) {
             flavors |= MOTE_METRIC_FLAVOR_PROMETHEUS;
+        } else if (mote_slice_equals_text(item, "otel")) {
+            flavors |= MOTE_METRIC_FLAVOR_OTEL;
         } else {
             return 0;
         }
@@ -289,7 +291,7 @@ static void check_telemetry(const struct mote_options *options, struct mote_opti
         }
     }
     if (mote_options_metrics_flavors(options->metrics_flavor) == 0) {
-        tell(report, MOTE_OPTION_INDEX_METRICS_FLAVOR, "want a list of requests, grpc-prometheus, or off");
+        tell(report, MOTE_OPTION_INDEX_METRICS_FLAVOR, "want a list of requests, grpc-prometheus, otel, or off");
     }
 }
 

@@ -376,7 +376,7 @@ static void take_message(struct mote_call *call, const struct mote_message *mess
         return;
     }
     call->request_messages++;
-    call->request_bytes += body.length;
+    call->request_bytes += message->body.length;
     if (call->record != NULL) {
         mote_call_record_message(call, false, body.length);
     }

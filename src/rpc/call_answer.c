@@ -112,7 +112,7 @@ static int submit_message(struct mote_call *call, struct mote_slice body)
     }
     if (error == 0) {
         call->response_messages++;
-        call->response_bytes += length;
+        call->response_bytes += body.length; /* of what was disposed only the length */
         if (call->record != NULL) {
             mote_call_record_message(call, true, length);
         }

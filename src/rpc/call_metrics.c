@@ -12,8 +12,20 @@ static void start_call(void *context, struct mote_call *call)
 static void end_call(void *context, struct mote_call *call, const struct mote_call_summary *summary)
 {
     (void)context;
-    mote_metrics_end_call(mote_call_worker_of(call)->metrics, call->entry->index, (unsigned)summary->status,
-                          summary->duration_ns, summary->request_messages, summary->response_messages);
+    const struct mote_server_worker *worker = mote_call_worker_of(call);
+    const struct mote_trace_context *trace = mote_call_trace(call);
+    struct mote_metric_call ended = {.code = (unsigned)summary->status,
+                                     .duration_ns = summary->duration_ns,
+                                     .received = summary->request_messages,
+                                     .sent = summary->response_messages,
+                                     .received_bytes = summary->request_bytes,
+                                     .sent_bytes = summary->response_bytes};
+    const struct mote_clock *clock = worker->server->options.clock;
+    if (trace != NULL && (trace->flags & MOTE_TRACE_SAMPLED) != 0 && clock != NULL) {
+        ended.trace_id = trace->trace_id;
+        ended.at_ns = clock->wall_ns(clock->context);
+    }
+    mote_metrics_end_call(worker->metrics, call->entry->index, &ended);
 }
 
 struct mote_interceptor mote_call_metrics_stage(void)

@@ -43,7 +43,7 @@ struct mote_call_summary {
     enum mote_status status;
     uint64_t started_ns;                    /* when its HEADERS were read */
     uint64_t duration_ns;                   /* until now, by the server's clock; without one as of this pass */
-    uint64_t request_bytes, response_bytes; /* of messages, without their prefixes */
+    uint64_t request_bytes, response_bytes; /* of messages as they are carried: compressed, without their prefixes */
     uint64_t request_messages, response_messages;
 };
 

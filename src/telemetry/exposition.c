@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "telemetry/metrics_internal.h"
 
 struct writer {
@@ -191,12 +192,6 @@ static const struct method_row {
 #undef X
 };
 
-static const char *const bounds[] = {
-#define X(bound, text) text,
-    MOTE_METRIC_BUCKET_MAP(X)
-#undef X
-};
-
 static unsigned long long read(const struct mote_counter *counter)
 {
     return mote_counter_read(counter);
@@ -228,21 +223,79 @@ static void put_codes(struct writer *writer, const struct mote_metrics *metrics,
     }
 }
 
-static void put_histogram(struct writer *writer, const char *name, const char *labels,
-                          const struct mote_metric_histogram *histogram)
+/* OpenMetrics alone has them. */
+static void put_exemplar(struct writer *writer, const struct mote_metrics *metrics, size_t method, size_t bucket)
 {
-    const bool has_labels = labels[0] != '\0';
+    struct mote_metric_call call;
+    uint8_t id[16];
+    char hex[2 * sizeof id];
+    if (mote_metrics_read_exemplar(metrics, method, bucket, &call, id)) {
+        mote_hex_encode(hex, mote_slice(id, sizeof id));
+        put(writer, " # {trace_id=\"%.*s\"} %.9g %.3f", (int)sizeof hex, hex, (double)call.duration_ns / 1e9,
+            (double)call.at_ns / 1e9);
+    }
+}
+
+struct histogram {
+    const char *name, *labels;
+    const struct mote_counter *counters; /* the sum, and the buckets */
+    const struct mote_metric_scale *scale;
+    const struct mote_metrics *exemplars; /* NULL: none */
+    size_t method;
+};
+
+static void put_histogram(struct writer *writer, const struct histogram *of)
+{
+    const bool has_labels = of->labels[0] != '\0';
     const char *comma = has_labels ? "," : "";
     unsigned long long count = 0;
-    for (size_t i = 0; i <= MOTE_METRIC_BUCKETS; i++) {
-        const char *bound = i < MOTE_METRIC_BUCKETS ? bounds[i] : "+Inf";
-        const bool is_whole = writer->is_openmetrics && i < MOTE_METRIC_BUCKETS && strchr(bound, '.') == NULL;
-        count += read(&histogram->buckets[i]);
-        put(writer, "%s_bucket{%s%sle=\"%s%s\"} %llu\n", name, labels, comma, bound, is_whole ? ".0" : "", count);
+    for (size_t i = 0; i <= of->scale->count; i++) {
+        const char *bound = i < of->scale->count ? of->scale->bounds[i].text : "+Inf";
+        const bool is_whole = writer->is_openmetrics && i < of->scale->count && strpbrk(bound, ".e") == NULL;
+        count += read(&of->counters[1 + i]);
+        put(writer, "%s_bucket{%s%sle=\"%s%s\"} %llu", of->name, of->labels, comma, bound, is_whole ? ".0" : "", count);
+        if (writer->is_openmetrics && of->exemplars != NULL) {
+            put_exemplar(writer, of->exemplars, of->method, i);
+        }
+        put(writer, "\n");
     }
-    put(writer, "%s_sum%s%s%s", name, has_labels ? "{" : "", labels, has_labels ? "}" : "");
-    put_value(writer, (double)read(&histogram->nanoseconds) / 1e9);
-    put(writer, "%s_count%s%s%s %llu\n", name, has_labels ? "{" : "", labels, has_labels ? "}" : "", count);
+    put(writer, "%s_sum%s%s%s", of->name, has_labels ? "{" : "", of->labels, has_labels ? "}" : "");
+    put_value(writer, (double)read(of->counters) / of->scale->unit);
+    put(writer, "%s_count%s%s%s %llu\n", of->name, has_labels ? "{" : "", of->labels, has_labels ? "}" : "", count);
+}
+
+/* "other", or as in a path. */
+static void put_full_name(char *out, size_t size, const struct mote_metric_method *method)
+{
+    const bool is_other = strcmp(method->service, "other") == 0;
+    (void)snprintf(out, size, "%s%s%s", is_other ? "" : method->service, is_other ? "" : "/", method->method);
+}
+
+/* These are many lines: only codes that were met. */
+static void put_outcomes(struct writer *writer, const struct mote_metrics *metrics, enum by_method id,
+                         const struct mote_metric_method *method, const struct mote_metric_calls *calls)
+{
+    char full[384];
+    char labels[448];
+    put_full_name(full, sizeof full, method);
+    for (unsigned code = 0; code < MOTE_METRIC_CODES; code++) {
+        struct mote_metric_outcome outcome;
+        if (read(&calls->handled[code]) == 0) {
+            continue;
+        }
+        mote_metrics_sum_outcome(metrics, method->index, code, &outcome);
+        (void)snprintf(labels, sizeof labels, "grpc_method=\"%s\",grpc_status=\"%s\"", full,
+                       metrics->options.status_name(code));
+        put_histogram(writer,
+                      &(const struct histogram){
+                          .name = method_rows[id].name,
+                          .labels = labels,
+                          .counters = id == METHOD_CALL_DURATION ? outcome.seconds
+                                      : id == METHOD_CALL_SENT   ? outcome.sent
+                                                                 : outcome.received,
+                          .scale = id == METHOD_CALL_DURATION ? &mote_metrics_call_seconds : &mote_metrics_call_bytes,
+                      });
+    }
 }
 
 static void put_method(struct writer *writer, const struct mote_metrics *metrics, enum by_method id,
@@ -272,7 +325,17 @@ static void put_method(struct writer *writer, const struct mote_metrics *metrics
         put(writer, "%s{%s} %llu\n", row->name, labels, read(&calls.sent));
         break;
     case METHOD_HANDLING:
-        put_histogram(writer, row->name, labels, &calls.time);
+        put_histogram(writer, &(const struct histogram){row->name, labels, &calls.time.nanoseconds,
+                                                        &mote_metrics_latency, metrics, method->index});
+        break;
+    case METHOD_CALL_STARTED:
+        put_full_name(labels, sizeof labels, method);
+        put(writer, "%s{grpc_method=\"%s\"} %llu\n", row->name, labels, read(&calls.started));
+        break;
+    case METHOD_CALL_DURATION:
+    case METHOD_CALL_SENT:
+    case METHOD_CALL_RECEIVED:
+        put_outcomes(writer, metrics, id, method, &calls);
         break;
     }
 }
@@ -304,7 +367,10 @@ static void put_histograms(struct writer *writer, const struct mote_metrics *met
         struct mote_metric_histogram sum;
         mote_metrics_sum_histogram(metrics, (enum mote_metric_histogram_id)i, &sum);
         put_family(writer, histograms[i].name, types[HISTOGRAM], histograms[i].help);
-        put_histogram(writer, histograms[i].name, "", &sum);
+        put_histogram(writer, &(const struct histogram){.name = histograms[i].name,
+                                                        .labels = "",
+                                                        .counters = &sum.nanoseconds,
+                                                        .scale = &mote_metrics_latency});
     }
 }
 

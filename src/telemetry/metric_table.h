@@ -105,7 +105,15 @@
     X(MESSAGES_SENT, "grpc_server_msg_sent_total", COUNTER, PROMETHEUS, "grpc_method, grpc_service, grpc_type",        \
       "Total number of gRPC stream messages sent by the server.")                                                      \
     X(HANDLING, "grpc_server_handling_seconds", HISTOGRAM, PROMETHEUS, "grpc_method, grpc_service, grpc_type",         \
-      "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.")
+      "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.")        \
+    X(CALL_STARTED, "grpc_server_call_started_total", COUNTER, OTEL, "grpc_method",                                    \
+      "RPCs started, including those that have not completed.")                                                        \
+    X(CALL_DURATION, "grpc_server_call_duration_seconds", HISTOGRAM, OTEL, "grpc_method, grpc_status",                 \
+      "Time an RPC took, from the server transport's point of view.")                                                  \
+    X(CALL_SENT, "grpc_server_call_sent_total_compressed_message_size_bytes", HISTOGRAM, OTEL,                         \
+      "grpc_method, grpc_status", "Bytes of all response messages of an RPC, compressed, without framing.")            \
+    X(CALL_RECEIVED, "grpc_server_call_rcvd_total_compressed_message_size_bytes", HISTOGRAM, OTEL,                     \
+      "grpc_method, grpc_status", "Bytes of all request messages of an RPC, compressed, without framing.")
 
 /* X(ID, "name", "help"): histograms of the workers. */
 #define MOTE_METRIC_HISTOGRAM_MAP(X)                                                                                   \
@@ -130,5 +138,65 @@
     X(2500000000, "2.5")                                                                                               \
     X(5000000000, "5")                                                                                                 \
     X(10000000000, "10")
+
+/* The bounds of gRPC's own metrics (gRFC A66): seconds, and bytes. */
+#define MOTE_METRIC_CALL_SECONDS_MAP(X)                                                                                \
+    X(0, "0")                                                                                                          \
+    X(10000, "1e-05")                                                                                                  \
+    X(50000, "5e-05")                                                                                                  \
+    X(100000, "0.0001")                                                                                                \
+    X(300000, "0.0003")                                                                                                \
+    X(600000, "0.0006")                                                                                                \
+    X(800000, "0.0008")                                                                                                \
+    X(1000000, "0.001")                                                                                                \
+    X(2000000, "0.002")                                                                                                \
+    X(3000000, "0.003")                                                                                                \
+    X(4000000, "0.004")                                                                                                \
+    X(5000000, "0.005")                                                                                                \
+    X(6000000, "0.006")                                                                                                \
+    X(8000000, "0.008")                                                                                                \
+    X(10000000, "0.01")                                                                                                \
+    X(13000000, "0.013")                                                                                               \
+    X(16000000, "0.016")                                                                                               \
+    X(20000000, "0.02")                                                                                                \
+    X(25000000, "0.025")                                                                                               \
+    X(30000000, "0.03")                                                                                                \
+    X(40000000, "0.04")                                                                                                \
+    X(50000000, "0.05")                                                                                                \
+    X(65000000, "0.065")                                                                                               \
+    X(80000000, "0.08")                                                                                                \
+    X(100000000, "0.1")                                                                                                \
+    X(130000000, "0.13")                                                                                               \
+    X(160000000, "0.16")                                                                                               \
+    X(200000000, "0.2")                                                                                                \
+    X(250000000, "0.25")                                                                                               \
+    X(300000000, "0.3")                                                                                                \
+    X(400000000, "0.4")                                                                                                \
+    X(500000000, "0.5")                                                                                                \
+    X(650000000, "0.65")                                                                                               \
+    X(800000000, "0.8")                                                                                                \
+    X(1000000000, "1")                                                                                                 \
+    X(2000000000, "2")                                                                                                 \
+    X(5000000000, "5")                                                                                                 \
+    X(10000000000, "10")                                                                                               \
+    X(20000000000, "20")                                                                                               \
+    X(50000000000, "50")                                                                                               \
+    X(100000000000, "100")
+
+#define MOTE_METRIC_CALL_BYTES_MAP(X)                                                                                  \
+    X(0, "0")                                                                                                          \
+    X(1024, "1024")                                                                                                    \
+    X(2048, "2048")                                                                                                    \
+    X(4096, "4096")                                                                                                    \
+    X(16384, "16384")                                                                                                  \
+    X(65536, "65536")                                                                                                  \
+    X(262144, "262144")                                                                                                \
+    X(1048576, "1.048576e+06")                                                                                         \
+    X(4194304, "4.194304e+06")                                                                                         \
+    X(16777216, "1.6777216e+07")                                                                                       \
+    X(67108864, "6.7108864e+07")                                                                                       \
+    X(268435456, "2.68435456e+08")                                                                                     \
+    X(1073741824, "1.073741824e+09")                                                                                   \
+    X(4294967296, "4.294967296e+09")
 
 #endif

@@ -4,6 +4,16 @@
 
 #include <string.h>
 
+#define SCALE(name, map, of)                                                                                           \
+    static const struct mote_metric_bound name##_bounds[] = {map(X)};                                                  \
+    const struct mote_metric_scale mote_metrics_##name = {name##_bounds,                                               \
+                                                          sizeof name##_bounds / sizeof(name##_bounds[0]), of}
+#define X(bound, text) {UINT64_C(bound), text},
+SCALE(latency, MOTE_METRIC_BUCKET_MAP, 1e9);
+SCALE(call_seconds, MOTE_METRIC_CALL_SECONDS_MAP, 1e9);
+SCALE(call_bytes, MOTE_METRIC_CALL_BYTES_MAP, 1);
+#undef X
+
 int mote_metrics_new(struct mote_metrics **out, struct mote_mem *mem, const struct mote_metrics_options *options)
 {
     struct mote_metrics *metrics = mote_mem_allocate_zeroed(mem, sizeof *metrics + options->shards * sizeof(void *));
@@ -13,13 +23,19 @@ int mote_metrics_new(struct mote_metrics **out, struct mote_mem *mem, const stru
     metrics->mem = mem;
     metrics->options = *options;
     for (size_t i = 0; i < options->shards; i++) {
-        const size_t calls = options->indices * sizeof(struct mote_metric_calls);
-        struct mote_metrics_shard *shard = mote_mem_allocate_zeroed(mem, sizeof *shard + calls);
+        struct mote_metrics_shard *shard;
+        const size_t calls = options->indices * sizeof *shard->calls;
+        const size_t exemplars = options->indices * sizeof *shard->exemplars;
+        const bool has_outcomes = (options->flavors & MOTE_METRIC_FLAVOR_OTEL) != 0;
+        const size_t outcomes = has_outcomes ? options->indices * sizeof *shard->outcomes : 0;
+        shard = mote_mem_allocate_zeroed(mem, sizeof *shard + calls + exemplars + outcomes);
         if (shard == NULL) {
             mote_metrics_free(metrics);
             return MOTE_ENOMEM;
         }
-        shard->calls = (struct mote_metric_calls *)(shard + 1);
+        shard->calls = (void *)(shard + 1);
+        shard->exemplars = (void *)(shard->calls + options->indices);
+        shard->outcomes = has_outcomes ? (void *)(shard->exemplars + options->indices) : NULL;
         metrics->shards[i] = shard;
     }
     *out = metrics;
@@ -65,29 +81,76 @@ void mote_metrics_add_text(struct mote_metrics_shard *shard, enum mote_metric_te
     mote_counter_add(&shard->texts[i].count, 1);
 }
 
-void mote_metrics_observe(struct mote_metric_histogram *histogram, uint64_t nanoseconds)
+/* Returns the bucket. */
+static size_t observe(struct mote_counter *histogram, const struct mote_metric_scale *scale, uint64_t value)
 {
-    static const uint64_t bounds[] = {
-#define X(bound, text) UINT64_C(bound),
-        MOTE_METRIC_BUCKET_MAP(X)
-#undef X
-    };
     size_t bucket = 0;
-    while (bucket < MOTE_METRIC_BUCKETS && nanoseconds > bounds[bucket]) {
+    while (bucket < scale->count && value > scale->bounds[bucket].value) {
         bucket++;
     }
-    mote_counter_add(&histogram->nanoseconds, nanoseconds);
-    mote_counter_add(&histogram->buckets[bucket], 1);
+    mote_counter_add(&histogram[0], value);
+    mote_counter_add(&histogram[1 + bucket], 1);
+    return bucket;
 }
 
-void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, unsigned code, uint64_t duration_ns,
-                           uint64_t received, uint64_t sent)
+void mote_metrics_observe(struct mote_metric_histogram *histogram, uint64_t nanoseconds)
+{
+    (void)observe(&histogram->nanoseconds, &mote_metrics_latency, nanoseconds);
+}
+
+/* Each store releases those before it, and each load acquires: whoever reads a value of a later call reads a later
+ * sequence too. */
+static void keep_exemplar(struct mote_metric_exemplar *exemplar, const struct mote_metric_call *call)
+{
+    const uint64_t sequence = atomic_load_explicit(&exemplar->sequence, memory_order_relaxed);
+    uint64_t trace_id[2];
+    memcpy(trace_id, call->trace_id, sizeof trace_id);
+    atomic_store_explicit(&exemplar->sequence, sequence + 1, memory_order_relaxed);
+    atomic_store_explicit(&exemplar->trace_id[0], trace_id[0], memory_order_release);
+    atomic_store_explicit(&exemplar->trace_id[1], trace_id[1], memory_order_release);
+    atomic_store_explicit(&exemplar->nanoseconds, call->duration_ns, memory_order_release);
+    atomic_store_explicit(&exemplar->at_ns, (uint64_t)call->at_ns, memory_order_release);
+    atomic_store_explicit(&exemplar->sequence, sequence + 2, memory_order_release);
+}
+
+bool mote_metrics_read_exemplar(const struct mote_metrics *metrics, size_t method, size_t bucket,
+                                struct mote_metric_call *call, uint8_t trace_id[16])
+{
+    call->at_ns = INT64_MIN;
+    for (size_t i = 0; i < metrics->options.shards; i++) {
+        const struct mote_metric_exemplar *exemplar = &metrics->shards[i]->exemplars[method][bucket];
+        const uint64_t sequence = atomic_load_explicit(&exemplar->sequence, memory_order_acquire);
+        const uint64_t id[2] = {atomic_load_explicit(&exemplar->trace_id[0], memory_order_acquire),
+                                atomic_load_explicit(&exemplar->trace_id[1], memory_order_acquire)};
+        const uint64_t nanoseconds = atomic_load_explicit(&exemplar->nanoseconds, memory_order_acquire);
+        const int64_t at_ns = (int64_t)atomic_load_explicit(&exemplar->at_ns, memory_order_acquire);
+        if (sequence != 0 && sequence % 2 == 0 && at_ns > call->at_ns &&
+            atomic_load_explicit(&exemplar->sequence, memory_order_relaxed) == sequence) {
+            call->at_ns = at_ns;
+            call->duration_ns = nanoseconds;
+            memcpy(trace_id, id, sizeof id);
+        }
+    }
+    return call->at_ns != INT64_MIN;
+}
+
+void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, const struct mote_metric_call *call)
 {
     struct mote_metric_calls *calls = &shard->calls[method];
-    mote_counter_add(&calls->received, received);
-    mote_counter_add(&calls->sent, sent);
-    mote_metrics_observe(&calls->time, duration_ns);
-    mote_counter_add(&calls->handled[code < MOTE_METRIC_CODES ? code : 2], 1);
+    const unsigned code = call->code < MOTE_METRIC_CODES ? call->code : 2;
+    mote_counter_add(&calls->received, call->received);
+    mote_counter_add(&calls->sent, call->sent);
+    const size_t bucket = observe(&calls->time.nanoseconds, &mote_metrics_latency, call->duration_ns);
+    mote_counter_add(&calls->handled[code], 1);
+    if (call->trace_id != NULL) {
+        keep_exemplar(&shard->exemplars[method][bucket], call);
+    }
+    if (shard->outcomes != NULL) {
+        struct mote_metric_outcome *outcome = &shard->outcomes[method][code];
+        (void)observe(outcome->seconds, &mote_metrics_call_seconds, call->duration_ns);
+        (void)observe(outcome->sent, &mote_metrics_call_bytes, call->sent_bytes);
+        (void)observe(outcome->received, &mote_metrics_call_bytes, call->received_bytes);
+    }
 }
 
 void mote_metrics_sum(const struct mote_metrics *metrics, double values[MOTE_METRIC_COUNT])
@@ -115,6 +178,15 @@ void mote_metrics_sum_calls(const struct mote_metrics *metrics, size_t method, s
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < metrics->options.shards; i++) {
         add_all(out, &metrics->shards[i]->calls[method], sizeof *out);
+    }
+}
+
+void mote_metrics_sum_outcome(const struct mote_metrics *metrics, size_t method, unsigned code,
+                              struct mote_metric_outcome *out)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < metrics->options.shards; i++) {
+        add_all(out, &metrics->shards[i]->outcomes[method][code], sizeof *out);
     }
 }
 

@@ -38,10 +38,25 @@ enum {
         MOTE_METRIC_BUCKETS, /* and one for what is above them all */
 };
 
+enum {
+#define X(bound, text) MOTE_METRIC_CALL_SECOND_##bound,
+    MOTE_METRIC_CALL_SECONDS_MAP(X)
+#undef X
+        MOTE_METRIC_CALL_SECONDS,
+};
+
+enum {
+#define X(bound, text) MOTE_METRIC_CALL_BYTE_##bound,
+    MOTE_METRIC_CALL_BYTES_MAP(X)
+#undef X
+        MOTE_METRIC_CALL_BYTES,
+};
+
 enum mote_metric_flavor {
     MOTE_METRIC_FLAVOR_REQUESTS = 1,
     MOTE_METRIC_FLAVOR_PROMETHEUS = 2,
-    MOTE_METRIC_FLAVOR_OFF = 4, /* alone: calls are not counted */
+    MOTE_METRIC_FLAVOR_OTEL = 4,
+    MOTE_METRIC_FLAVOR_OFF = 8, /* alone: calls are not counted */
 };
 
 enum mote_metric_preregister {
@@ -57,6 +72,7 @@ enum mote_metric_histogram_id {
         MOTE_METRIC_HISTOGRAM_COUNT,
 };
 
+/* Every histogram is the sum of what was observed, then the buckets. */
 struct mote_metric_histogram {
     struct mote_counter nanoseconds;
     struct mote_counter buckets[MOTE_METRIC_BUCKETS + 1]; /* each its own, not with those below */
@@ -69,6 +85,18 @@ struct mote_metric_calls {
     struct mote_counter handled[MOTE_METRIC_CODES];
 };
 
+/* What gRFC A66 wants for each method and code. */
+struct mote_metric_outcome {
+    struct mote_counter seconds[MOTE_METRIC_CALL_SECONDS + 2];
+    struct mote_counter sent[MOTE_METRIC_CALL_BYTES + 2], received[MOTE_METRIC_CALL_BYTES + 2];
+};
+
+/* A call in a bucket whose trace was sampled, the last there was. The sequence is odd while it is written: who reads
+ * the same even number before and after has read one call's. */
+struct mote_metric_exemplar {
+    _Atomic uint64_t sequence, trace_id[2], nanoseconds, at_ns;
+};
+
 struct mote_metrics_shard {
     struct mote_counter cells[MOTE_METRIC_COUNT];
     struct mote_metric_histogram histograms[MOTE_METRIC_HISTOGRAM_COUNT];
@@ -78,6 +106,8 @@ struct mote_metrics_shard {
         struct mote_counter count;
     } texts[MOTE_METRIC_TEXTS_MAX];
     struct mote_metric_calls *calls; /* by the method's index */
+    struct mote_metric_exemplar (*exemplars)[MOTE_METRIC_BUCKETS + 1];
+    struct mote_metric_outcome (*outcomes)[MOTE_METRIC_CODES]; /* NULL without MOTE_METRIC_FLAVOR_OTEL */
 };
 
 struct mote_metric_method {
@@ -89,9 +119,10 @@ struct mote_metrics_options {
     size_t shards;
     const struct mote_metric_method *methods; /* borrowed until free; in the order of the exposition */
     size_t method_count;
-    size_t indices; /* one above the highest index */
-    const char *(*code_name)(unsigned code);
-    unsigned flavors; /* of enum mote_metric_flavor, or-ed */
+    size_t indices;                            /* one above the highest index */
+    const char *(*code_name)(unsigned code);   /* "Canceled" */
+    const char *(*status_name)(unsigned code); /* "CANCELLED" */
+    unsigned flavors;                          /* of enum mote_metric_flavor, or-ed */
     enum mote_metric_preregister preregister;
 };
 
@@ -113,8 +144,14 @@ static inline void mote_metrics_add(struct mote_metrics_shard *shard, enum mote_
 /* `text` is static. */
 void mote_metrics_add_text(struct mote_metrics_shard *shard, enum mote_metric_text family, const char *text);
 void mote_metrics_observe(struct mote_metric_histogram *histogram, uint64_t nanoseconds);
-void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, unsigned code, uint64_t duration_ns,
-                           uint64_t received, uint64_t sent);
+struct mote_metric_call {
+    unsigned code;
+    uint64_t duration_ns;
+    uint64_t received, sent, received_bytes, sent_bytes; /* messages */
+    const uint8_t *trace_id;                             /* 16 bytes; NULL: nobody will find it */
+    int64_t at_ns;                                       /* wall time of the end, if it has a trace */
+};
+void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, const struct mote_metric_call *call);
 
 /* Adds what the shards have counted to `values`. Any thread, as the rest. */
 void mote_metrics_sum(const struct mote_metrics *metrics, double values[MOTE_METRIC_COUNT]);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics, alerts and the dashboard with the programs that read them: Prometheus, promtool, and OpenMetrics' parser."""
 
+import itertools
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -165,6 +167,136 @@ def test_spans_are_counted(mote):
                 health(channel).Check(health_pb2.HealthCheckRequest())
             wait_for(lambda: samples(program)['mote_otlp_spans_dropped_total{reason="queue_full"}'] >= 24, what="a full queue")
             assert samples(program)["mote_otlp_spans_queue_length"] <= 8
+
+
+A66_SECONDS = """0 .00001 .00005 .0001 .0003 .0006 .0008 .001 .002 .003 .004 .005 .006 .008 .01 .013 .016 .02 .025 .03 .04 .05 .065 .08 .1
+.13 .16 .2 .25 .3 .4 .5 .65 .8 1 2 5 10 20 50 100"""
+A66_BYTES = "0 1024 2048 4096 16384 65536 262144 1048576 4194304 16777216 67108864 268435456 1073741824 4294967296"
+
+
+def families(program):
+    """{name: family} as prometheus_client's parser of OpenMetrics, which is strict, reads it."""
+    from prometheus_client.openmetrics import parser
+
+    body = ask(program, "/metrics", Accept="application/openmetrics-text;version=1.0.0", Authorization=f"Bearer {TOKEN}")[2].decode()
+    return {family.name: family for family in parser.text_string_to_metric_families(body)}
+
+
+def test_the_names_of_opentelemetry(mote):
+    """METRICS_FLAVOR=otel: gRFC A66's instruments, bounds, and labels."""
+    program = mote.serve(METRICS_FLAVOR="otel")
+    with program.channel() as channel:
+        for _ in range(3):
+            health(channel).Check(health_pb2.HealthCheckRequest(service="readiness"))
+        with pytest.raises(grpc.RpcError):
+            health(channel).Check(health_pb2.HealthCheckRequest(service="nobody"))
+        for path in ("/no.Such/Method", "/grpc.health.v1.Health/Nothing"):
+            with pytest.raises(grpc.RpcError):
+                channel.unary_unary(path)(b"")
+    promtool("check", "metrics", input=ask(program, "/metrics")[2])
+    found = families(program)
+    assert not [name for name in found if name.startswith(("grpc_requests", "grpc_server_handl", "grpc_server_msg"))]
+    started = {sample.labels["grpc_method"]: sample.value for sample in found["grpc_server_call_started"].samples}
+    assert started["grpc.health.v1.Health/Check"] == 4 and started["other"] == 2
+    assert "grpc.health.v1.Health/Watch" in started and not [name for name in started if "Nothing" in name or "Such" in name]
+    for name, bounds in (("duration_seconds", A66_SECONDS), ("sent_total_compressed_message_size_bytes", A66_BYTES),
+                         ("rcvd_total_compressed_message_size_bytes", A66_BYTES)):
+        samples_of = found[f"grpc_server_call_{name}"].samples
+        check = [each for each in samples_of if each.labels["grpc_method"] == "grpc.health.v1.Health/Check"]
+        assert {each.labels["grpc_status"] for each in check} >= {"OK", "NOT_FOUND"}
+        ok = [each for each in check if each.labels["grpc_status"] == "OK"]
+        assert [float(each.labels["le"]) for each in ok if "le" in each.labels] == [*map(float, bounds.split()), float("inf")]
+        assert [each.value for each in ok if each.name.endswith("_count")] == [3]
+        total = next(each.value for each in ok if each.name.endswith("_sum"))
+        assert {"d": 0 < total < 5, "s": total == 3 * 2, "r": total == 3 * 11}[name[0]], (name, total)
+        assert {each.labels["grpc_status"] for each in samples_of if each.labels["grpc_method"] == "other"} == {"UNIMPLEMENTED"}
+
+
+def test_sizes_are_those_of_the_wire(mote):
+    """A message that is compressed counts as it was carried."""
+    program = mote.serve(METRICS_FLAVOR="otel")
+    with program.channel() as channel, pytest.raises(grpc.RpcError):
+        health(channel).Check(health_pb2.HealthCheckRequest(service="x" * 5000), compression=grpc.Compression.Gzip)
+    sizes = families(program)["grpc_server_call_rcvd_total_compressed_message_size_bytes"].samples
+    assert 20 < next(each.value for each in sizes if each.name.endswith("_sum")) < 200
+
+
+@pytest.mark.parametrize("preregister, codes", [("none", set()), ("ok", {"OK"}), ("all", None)])
+def test_series_before_the_first_call(mote, preregister, codes):
+    found = families(mote.serve(METRICS_PREREGISTER=preregister, METRICS_FLAVOR="requests,grpc-prometheus,otel"))
+    handled = {each.labels["grpc_code"] for each in found["grpc_server_handled"].samples}
+    assert handled == codes if codes is not None else len(handled) == 17 and {"OK", "Canceled", "DataLoss"} <= handled
+    assert bool(found["grpc_server_call_started"].samples) == (preregister != "none")
+    assert not found["grpc_server_call_duration_seconds"].samples
+
+
+def exemplars(program):
+    """{trace: (le, value, time)} of the latencies of Check."""
+    return {each.exemplar.labels["trace_id"]: (float(each.labels["le"]), each.exemplar.value, each.exemplar.timestamp)
+            for each in families(program)["grpc_server_handling_seconds"].samples
+            if each.exemplar and each.labels["grpc_method"] == "Check"}
+
+
+def test_exemplars(mote, tmp_path):
+    """A client's trace is found at its bucket, by OpenMetrics' parser and by Prometheus; one that is not sampled is not."""
+    sampled, other = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
+    with Collector() as collector:
+        program = mote.serve(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{collector.address}", ADMIN_TOKEN=TOKEN)
+        with program.channel() as channel:
+            for trace, flags in ((sampled, "01"), (other, "00")):
+                health(channel).Check(health_pb2.HealthCheckRequest(),
+                                      metadata=[("traceparent", f"00-{trace}-00f067aa0ba902b7-{flags}")])
+        before = time.time()
+        (trace, (bound, seconds, at)), = exemplars(program).items()
+        assert trace == sampled and 0 < seconds <= bound and abs(float(at) - before) < 60
+        assert b"trace_id" not in ask(program, "/metrics", Authorization=f"Bearer {TOKEN}")[2]
+        with Prometheus(tmp_path, program) as prometheus:
+            def stored():
+                found = prometheus.get("query_exemplars", query="grpc_server_handling_seconds_bucket", start=time.time() - 600,
+                                       end=time.time() + 60)
+                return [each["labels"]["trace_id"] for series in found or [] for each in series["exemplars"]]
+            wait_for(lambda: sampled in stored(), 30, "the trace in Prometheus")
+            assert set(stored()) == {sampled}
+
+
+@pytest.mark.thread
+def test_scrapes_beside_calls(mote):
+    """Two workers and three clients whose calls are sampled, beside a hundred scrapes: counters never fall, each exemplar is one call's."""
+    with Collector() as collector:
+        program = mote.serve(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{collector.address}", LOG_ACCESS="off",
+                             METRICS_FLAVOR="requests,grpc-prometheus,otel")
+        stop = threading.Event()
+        made = set()
+
+        def load(number):
+            with program.channel(**{"grpc.use_local_subchannel_pool": 1}) as channel:
+                for index in itertools.count(1):
+                    if stop.is_set():
+                        return
+                    trace = f"{number:016x}{index:016x}"
+                    made.add(trace)
+                    health(channel).Check(health_pb2.HealthCheckRequest(), metadata=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01")])
+
+        threads = [threading.Thread(target=load, args=(number,)) for number in (1, 2, 3)]
+        for thread in threads:
+            thread.start()
+        last = seen = 0
+        for index in range(100):
+            if index % 2:
+                found = families(program)["grpc_server_handled"].samples
+                now = next(each.value for each in found if each.labels["grpc_method"] == "Check" and each.labels["grpc_code"] == "OK")
+                for trace, (bound, seconds, _) in exemplars(program).items():
+                    seen += 1
+                    assert trace in made and 0 < seconds <= bound
+            else:
+                now = samples(program)['grpc_requests_total{code="OK",method="Check",service="grpc.health.v1.Health"}']
+            assert now >= last
+            last = now
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert last > 0 and seen > 0
+        assert program.stop() == 0
 
 
 # --- alerts and the dashboard

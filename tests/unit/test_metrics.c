@@ -9,11 +9,12 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "support/failing_mem.h"
-#include "telemetry/metrics.h"
+#include "telemetry/metrics_internal.h"
 
 static const struct mote_metric_method methods[] = {{1, "a.B", "C", "unary"}, {0, "other", "other", "unary"}};
 
@@ -23,6 +24,11 @@ static const char *code_name(unsigned code)
     return names[code] != NULL ? names[code] : "Some";
 }
 
+static const char *status_name(unsigned code)
+{
+    return code == 1 ? "CANCELLED" : "SOME";
+}
+
 static struct mote_metrics_options options_of(enum mote_metric_preregister preregister)
 {
     return (struct mote_metrics_options){.shards = 2,
@@ -30,7 +36,9 @@ static struct mote_metrics_options options_of(enum mote_metric_preregister prere
                                          .method_count = 2,
                                          .indices = 2,
                                          .code_name = code_name,
-                                         .flavors = MOTE_METRIC_FLAVOR_REQUESTS | MOTE_METRIC_FLAVOR_PROMETHEUS,
+                                         .status_name = status_name,
+                                         .flavors = MOTE_METRIC_FLAVOR_REQUESTS | MOTE_METRIC_FLAVOR_PROMETHEUS |
+                                                    MOTE_METRIC_FLAVOR_OTEL,
                                          .preregister = preregister};
 }
 
@@ -40,6 +48,14 @@ static struct mote_metrics *make(enum mote_metric_preregister preregister)
     const struct mote_metrics_options options = options_of(preregister);
     assert_int_equal(mote_metrics_new(&metrics, mote_mem_system(), &options), 0);
     return metrics;
+}
+
+static void end_call(struct mote_metrics_shard *shard, size_t method, unsigned code, uint64_t duration_ns,
+                     uint64_t received, uint64_t sent)
+{
+    mote_metrics_end_call(
+        shard, method,
+        &(const struct mote_metric_call){.code = code, .duration_ns = duration_ns, .received = received, .sent = sent});
 }
 
 /* Valid until the next call. */
@@ -83,10 +99,10 @@ static void test_buckets(void **state)
     struct mote_metrics_shard *shard = mote_metrics_shard(metrics, 0);
     struct mote_metric_calls calls;
     for (size_t i = 0; i < MOTE_METRIC_BUCKETS; i++) {
-        mote_metrics_end_call(shard, 1, 0, bounds[i], 0, 0); /* a bound belongs to its bucket */
+        end_call(shard, 1, 0, bounds[i], 0, 0); /* a bound belongs to its bucket */
         mote_metrics_sum_calls(metrics, 1, &calls);
         assert_int_equal(mote_counter_read(&calls.time.buckets[i]), i == 0 ? 1 : 2);
-        mote_metrics_end_call(shard, 1, 0, bounds[i] + 1, 0, 0);
+        end_call(shard, 1, 0, bounds[i] + 1, 0, 0);
         mote_metrics_sum_calls(metrics, 1, &calls);
         assert_int_equal(mote_counter_read(&calls.time.buckets[i + 1]), 1);
     }
@@ -101,10 +117,10 @@ static void test_calls(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct mote_metrics_shard *shard = mote_metrics_shard(metrics, i);
         mote_counter_add(&shard->calls[1].started, 2);
-        mote_metrics_end_call(shard, 1, 0, 1500000, 3, 4);
-        mote_metrics_end_call(shard, 1, 1, 500000000, 1, 0);
+        end_call(shard, 1, 0, 1500000, 3, 4);
+        end_call(shard, 1, 1, 500000000, 1, 0);
     }
-    mote_metrics_end_call(mote_metrics_shard(metrics, 1), 0, 99, 11000000000, 0, 0); /* no code there is */
+    end_call(mote_metrics_shard(metrics, 1), 0, 99, 11000000000, 0, 0); /* no code there is */
     const char *text = expose(metrics, values, false);
     has(text, "grpc_requests_total{code=\"OK\",method=\"C\",service=\"a.B\"} 2");
     has(text, "grpc_requests_total{code=\"Canceled\",method=\"C\",service=\"a.B\"} 2");
@@ -134,6 +150,99 @@ static void test_calls(void **state)
     has(text, "# TYPE mote_connections gauge");
     has(text, "# TYPE mote_connections_total unknown"); /* the name without _total is the gauge's */
     assert_string_equal(text + strlen(text) - 7, "\n# EOF\n");
+    mote_metrics_free(metrics);
+}
+
+/* gRFC A66: a histogram for each code that was met, bytes with bounds of their own; what is not registered is one
+ * method, whose name has no service. */
+static void test_outcomes(void **state)
+{
+    double values[MOTE_METRIC_COUNT] = {0};
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    for (size_t i = 0; i < 2; i++) {
+        const struct mote_metric_call call = {
+            .code = 1, .duration_ns = 10000 + i, .received_bytes = 1048576, .sent_bytes = 1048577 * i};
+        mote_metrics_end_call(mote_metrics_shard(metrics, i), 1, &call);
+    }
+    end_call(mote_metrics_shard(metrics, 0), 0, 3, 101000000000, 0, 0);
+    const char *text = expose(metrics, values, false);
+#define OTEL   "grpc_server_call_"
+#define STATUS "{grpc_method=\"a.B/C\",grpc_status=\"CANCELLED\""
+    has(text, OTEL "started_total{grpc_method=\"a.B/C\"} 0");
+    has(text, OTEL "duration_seconds_bucket" STATUS ",le=\"0\"} 0");
+    has(text, OTEL "duration_seconds_bucket" STATUS ",le=\"1e-05\"} 1");
+    has(text, OTEL "duration_seconds_bucket" STATUS ",le=\"5e-05\"} 2");
+    has(text, OTEL "duration_seconds_sum" STATUS "} 2.0001e-05");
+    has(text, OTEL "duration_seconds_bucket{grpc_method=\"other\",grpc_status=\"SOME\",le=\"100\"} 0");
+    has(text, OTEL "duration_seconds_bucket{grpc_method=\"other\",grpc_status=\"SOME\",le=\"+Inf\"} 1");
+    has(text, OTEL "sent_total_compressed_message_size_bytes_bucket" STATUS ",le=\"0\"} 1");
+    has(text, OTEL "sent_total_compressed_message_size_bytes_bucket" STATUS ",le=\"1.048576e+06\"} 1");
+    has(text, OTEL "sent_total_compressed_message_size_bytes_bucket" STATUS ",le=\"4.194304e+06\"} 2");
+    has(text, OTEL "rcvd_total_compressed_message_size_bytes_bucket" STATUS ",le=\"1.048576e+06\"} 2");
+    has(text, OTEL "rcvd_total_compressed_message_size_bytes_sum" STATUS "} 2097152");
+    lacks(text, "grpc_status=\"OK\"");
+    text = expose(metrics, values, true);
+    has(text, OTEL "duration_seconds_bucket" STATUS ",le=\"0.0\"} 0");
+    has(text, OTEL "duration_seconds_bucket" STATUS ",le=\"1e-05\"} 1");
+    mote_metrics_free(metrics);
+}
+
+/* The newest of all workers, at its bucket alone, and only in OpenMetrics. */
+static void test_exemplars(void **state)
+{
+    static const uint8_t ids[2][16] = {{0x4b, 0xf9, [15] = 0x36}, {0xff, [15] = 1}};
+    double values[MOTE_METRIC_COUNT] = {0};
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    struct mote_metric_call call = {.duration_ns = 1500000, .trace_id = ids[0], .at_ns = 1795276303250000000};
+    mote_metrics_end_call(mote_metrics_shard(metrics, 0), 1, &call);
+    call = (struct mote_metric_call){.duration_ns = 2400000, .trace_id = ids[1], .at_ns = 1795276303249000000};
+    mote_metrics_end_call(mote_metrics_shard(metrics, 1), 1, &call);
+    end_call(mote_metrics_shard(metrics, 1), 1, 0, 1600000, 0, 0);
+    lacks(expose(metrics, values, false), "trace_id");
+    const char *text = expose(metrics, values, true);
+    has(text, SECONDS("_bucket{" LABELS ",le=\"0.0025\"} 3 # {trace_id=\"4bf90000000000000000000000000036\"} 0.0015 "
+                      "1795276303.250"));
+    assert_null(strstr(strstr(text, "trace_id") + 1, "trace_id"));
+    call.at_ns += 2000000;
+    mote_metrics_end_call(mote_metrics_shard(metrics, 1), 1, &call);
+    has(expose(metrics, values, true),
+        SECONDS("_bucket{" LABELS ",le=\"0.0025\"} 4 # {trace_id=\"ff000000000000000000000000000001\"} 0.0024 "
+                "1795276303.251"));
+    mote_metrics_free(metrics);
+}
+
+static void *write_exemplars(void *context)
+{
+    struct mote_metrics_shard *shard = context;
+    for (uint64_t i = 1; i <= 200000; i++) {
+        const uint64_t id[2] = {i, ~i};
+        mote_metrics_end_call(shard, 1,
+                              &(const struct mote_metric_call){
+                                  .duration_ns = i % 90000, .trace_id = (const uint8_t *)id, .at_ns = (int64_t)i});
+    }
+    return NULL;
+}
+
+/* While a worker writes: what is read is of one call, never of two. */
+static void test_exemplars_are_never_torn(void **state)
+{
+    (void)state;
+    struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    struct mote_metric_call call = {0};
+    uint64_t id[2] = {0};
+    uint64_t seen = 0;
+    pthread_t writer;
+    assert_int_equal(pthread_create(&writer, NULL, write_exemplars, mote_metrics_shard(metrics, 1)), 0);
+    while (id[0] < 200000) {
+        if (mote_metrics_read_exemplar(metrics, 1, 0, &call, (uint8_t *)id)) {
+            assert_true(id[0] == ~id[1] && (uint64_t)call.at_ns == id[0] && call.duration_ns == id[0] % 90000);
+            seen++;
+        }
+    }
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    assert_true(seen > 0);
     mote_metrics_free(metrics);
 }
 
@@ -247,9 +356,11 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buckets), cmocka_unit_test(test_calls), cmocka_unit_test(test_preregister),
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_texts), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_buckets),     cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_preregister), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_texts),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_table),       cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_exemplars),   cmocka_unit_test(test_exemplars_are_never_torn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
