@@ -97,7 +97,7 @@ def test_log_level(mote):
     assert ask(program, "/loglevel?debug", "PUT")[2] == b"debug\n"
     assert ask(program, "/loglevel")[2] == b"debug\n"
     assert ask(program, "/loglevel?loud", "PUT")[0] == 400
-    assert [line["to"] for line in program.events("log.level_changed")] == ["error", "debug"]
+    wait_for(lambda: [line["to"] for line in program.events("log.level_changed")] == ["error", "debug"], what="both lines")
 
 
 def test_formats(mote):

@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -213,12 +214,19 @@ static void test_exemplars(void **state)
     mote_metrics_free(metrics);
 }
 
+#define EXEMPLARS 4000000u
+
+struct exemplar_writer {
+    struct mote_metrics_shard *shard;
+    atomic_bool stop;
+};
+
 static void *write_exemplars(void *context)
 {
-    struct mote_metrics_shard *shard = context;
-    for (uint64_t i = 1; i <= 200000; i++) {
+    struct exemplar_writer *writer = context;
+    for (uint64_t i = 1; !atomic_load(&writer->stop); i++) {
         const uint64_t id[2] = {i, ~i};
-        mote_metrics_end_call(shard, 1,
+        mote_metrics_end_call(writer->shard, 1,
                               &(const struct mote_metric_call){
                                   .duration_ns = i % 90000, .trace_id = (const uint8_t *)id, .at_ns = (int64_t)i});
     }
@@ -230,19 +238,21 @@ static void test_exemplars_are_never_torn(void **state)
 {
     (void)state;
     struct mote_metrics *metrics = make(MOTE_METRIC_PREREGISTER_OK);
+    struct exemplar_writer writer = {.shard = mote_metrics_shard(metrics, 1)};
     struct mote_metric_call call = {0};
     uint64_t id[2] = {0};
-    uint64_t seen = 0;
-    pthread_t writer;
-    assert_int_equal(pthread_create(&writer, NULL, write_exemplars, mote_metrics_shard(metrics, 1)), 0);
-    while (id[0] < 200000) {
+    size_t torn = 0;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, write_exemplars, &writer), 0);
+    for (size_t seen = 0; seen < EXEMPLARS;) {
         if (mote_metrics_read_exemplar(metrics, 1, 0, &call, (uint8_t *)id)) {
-            assert_true(id[0] == ~id[1] && (uint64_t)call.at_ns == id[0] && call.duration_ns == id[0] % 90000);
+            torn += id[0] != ~id[1] || (uint64_t)call.at_ns != id[0] || call.duration_ns != id[0] % 90000;
             seen++;
         }
     }
-    assert_int_equal(pthread_join(writer, NULL), 0);
-    assert_true(seen > 0);
+    atomic_store(&writer.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(torn, 0);
     mote_metrics_free(metrics);
 }
 
