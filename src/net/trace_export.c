@@ -3,6 +3,7 @@
 #include "net/trace_export.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -387,6 +388,17 @@ void mote_trace_export_free(struct mote_trace_export *exporter)
     mote_mem_release(mote_mem_system(), exporter);
 }
 
+/* Signals are for others. */
+static int start_thread(struct mote_trace_export *exporter)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int number = pthread_create(&exporter->thread, NULL, run, exporter);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return number == 0 ? 0 : MOTE_ENOMEM;
+}
+
 int mote_trace_export_start(struct mote_trace_export **out, const struct mote_trace_export_options *options,
                             char problem[MOTE_TRACE_PROBLEM_MAX])
 {
@@ -412,8 +424,8 @@ int mote_trace_export_start(struct mote_trace_export **out, const struct mote_tr
     if (error == 0) {
         error = open_channel(exporter, problem);
     }
-    if (error == 0 && pthread_create(&exporter->thread, NULL, run, exporter) != 0) {
-        error = MOTE_ENOMEM;
+    if (error == 0) {
+        error = start_thread(exporter);
     }
     if (error != 0) {
         mote_trace_export_free(exporter);

@@ -59,7 +59,7 @@ struct mote_trace_export_options {
     struct mote_log *log;   /* none */
 };
 
-/* Starts the thread, with the signals of the caller. MOTE_EINVAL, MOTE_ENOMEM, with one line in `problem`. */
+/* Starts the thread, which takes no signals. MOTE_EINVAL, MOTE_ENOMEM, with one line in `problem`. */
 MOTE_MUST_CHECK int mote_trace_export_start(struct mote_trace_export **out,
                                             const struct mote_trace_export_options *options,
                                             char problem[MOTE_TRACE_PROBLEM_MAX]);

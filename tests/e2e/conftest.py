@@ -38,7 +38,8 @@ def generate_stubs():
     GENERATED.mkdir(parents=True, exist_ok=True)
     well_known = pathlib.Path(protoc.__file__).parent / "_proto"
     files = ["user/v1/user.proto", "auth/v1/auth.proto"]
-    for folder, names in ((ROOT / "proto", files), (ROOT / "tests/servers", ["calculator.proto"])):
+    for folder, names in ((ROOT / "proto", files),
+                          (ROOT / "tests/servers", ["calculator.proto", "guestbook.proto"])):
         status = protoc.main(["protoc", f"-I{folder}", f"-I{well_known}", f"--python_out={GENERATED}",
                               f"--grpc_python_out={GENERATED}", *names])
         assert status == 0, f"protoc failed for {names}"

@@ -11,7 +11,7 @@ import urllib.request
 
 import grpc
 import pytest
-from conftest import free_ports, wait_for
+from conftest import BUILD, Clients, Program, free_ports, sanitizer_environment, wait_for
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -142,3 +142,87 @@ def test_what_is_told_of_failures(mote, jaeger, tracer):
     assert attributes["otel.status_code"] == "ERROR" and attributes["error"] is True
     assert attributes["rpc.response.status_code"] == attributes["error.type"] == "UNIMPLEMENTED"
     assert attributes["rpc.method_original"] == "no.such.Service/Method"
+
+
+@pytest.fixture
+def guestbook(jaeger):
+    """guestbook(accounts) is the second service, which asks the first at that address."""
+    programs = []
+
+    def start(accounts):
+        program = Program([BUILD / "guestbook-server", "--accounts", accounts, "--collector", jaeger.addresses["otlp"]],
+                          {"PATH": os.environ["PATH"], **sanitizer_environment()},
+                          lambda record: record["text"].split()[-1] if "listening on" in record.get("text", "") else None)
+        programs.append(program)
+        return program
+
+    yield start
+    for program in programs:
+        assert program.stop() == 0
+
+
+def sign(program, token, metadata):
+    import guestbook_pb2
+    import guestbook_pb2_grpc
+
+    with program.channel() as channel:
+        return guestbook_pb2_grpc.GuestbookStub(channel).Sign(
+            guestbook_pb2.SignRequest(), timeout=10, metadata=[("authorization", f"Bearer {token}"), *metadata.items()])
+
+
+def test_one_trace_across_two_services(mote, jaeger, tracer, guestbook):
+    """A client, a service of somebody else's on the library, and mote, which that asks."""
+    mote.create_user("ada", "correct horse battery", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    accounts = mote.serve(**settings(jaeger))
+    client = Clients(accounts)
+    client.login("ada", "correct horse battery")
+    client.channel.close()
+    book = guestbook(accounts.address)
+    with ClientSpan(tracer, "visit") as visit:
+        assert sign(book, client.token, visit.metadata).username == "ada"
+    validate = "auth.v1.AuthService/ValidateToken"
+    wait_for(lambda: len(jaeger.spans(visit.trace_id)) == 4, seconds=30, what="four spans in Jaeger")
+    found = {(span["service"], span["attributes"].get("span.kind")): span
+             for span in jaeger.spans(visit.trace_id).values()}
+    above = visit.span_id
+    for service, kind, name in (("guestbook", "server", "guestbook.v1.Guestbook/Sign"), ("guestbook", "client", validate),
+                                ("accounts", "server", validate)):
+        span = found[service, kind]
+        assert (span["operationName"], span["parent"]) == (name, above)
+        assert span["attributes"]["rpc.response.status_code"] == "OK" and "error" not in span["attributes"]
+        above = span["spanID"]
+    asked = found["guestbook", "client"]
+    host, port = accounts.address.rsplit(":", 1)
+    assert (asked["attributes"]["server.address"], asked["attributes"]["server.port"]) == (host, int(port))
+    messages = [{tag["key"]: tag["value"] for tag in event["fields"]} for event in asked["logs"]]
+    assert [message["rpc.message.type"] for message in messages] == ["SENT", "RECEIVED"]
+
+
+def test_errors_across_two_services(mote, jaeger, tracer, guestbook):
+    """To the one who asks every status but OK is an error, to the one who is asked only its own faults are."""
+    accounts = mote.serve(**settings(jaeger))
+    book = guestbook(accounts.address)
+    with ClientSpan(tracer, "visit") as visit, pytest.raises(grpc.RpcError) as refusal:
+        sign(book, "no.such.token", visit.metadata)
+    assert refusal.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    wait_for(lambda: len(jaeger.spans(visit.trace_id)) == 4, seconds=30, what="four spans in Jaeger")
+    failed = {(span["service"], span["attributes"]["span.kind"]): span["attributes"].get("otel.status_code")
+              for span in jaeger.spans(visit.trace_id).values()}
+    assert failed == {("client", "client"): None, ("guestbook", "server"): None, ("guestbook", "client"): "ERROR",
+                      ("accounts", "server"): None}
+
+
+def test_what_a_login_waits_for(mote, jaeger, tracer):
+    mote.create_user("ada", "correct horse battery", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    program = mote.serve(**settings(jaeger))
+    from auth.v1 import auth_pb2, auth_pb2_grpc
+
+    with ClientSpan(tracer, "visit") as visit, program.channel() as channel:
+        auth_pb2_grpc.AuthServiceStub(channel).Login(
+            auth_pb2.LoginRequest(username="ada", password="correct horse battery"), timeout=10,
+            metadata=list(visit.metadata.items()))
+    found = jaeger.trace(visit.trace_id, ["visit", "auth.v1.AuthService/Login", "verify_password", "create_session"])
+    login = found["auth.v1.AuthService/Login"]
+    assert found["verify_password"]["parent"] == found["create_session"]["parent"] == login["spanID"]
+    assert found["create_session"]["attributes"]["db.system.name"] == "sqlite"
+    assert found["create_session"]["attributes"]["span.kind"] == "client"
