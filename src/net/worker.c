@@ -92,7 +92,8 @@ static void on_before_sleep(uv_prepare_t *prepare)
     while (!mote_list_is_empty(&worker->paused)) {
         mote_connection_continue(worker->paused.next);
     }
-    if (mote_list_is_empty(&worker->dirty)) {
+    const bool more = mote_server_worker_turn(worker->server_worker, mote_worker_now(worker));
+    if (mote_list_is_empty(&worker->dirty) && !more) {
         uv_idle_stop(&worker->no_sleep);
     } else {
         uv_idle_start(&worker->no_sleep, on_no_sleep);

@@ -7,7 +7,8 @@
  * What comes in goes through the deframer; a message is decoded as soon as it is whole. Unary and server-stream
  * handlers start at the client's half-close, so that a request of no or of two messages is answered before they run;
  * the others get each message. While a handler pauses, bytes wait in `held` and their flow-control credit is kept back,
- * so a window of them is the most there can be. All other credit is returned as bytes are taken.
+ * so a window of them is the most there can be; so they do when the turn's share of decompressing is used up. All other
+ * credit is returned as bytes are taken.
  *
  * Time: one timer, armed after the pass in which the call came, if it is not answered by then; it looks what is due
  * when it fires, and nobody stops or moves it in between.
@@ -347,6 +348,9 @@ static __attribute__((cold)) bool decompress(struct mote_call *call, struct mote
     if (call->encoding != MOTE_ENCODING_IDENTITY) {
         error = mote_compression_decompress((enum mote_encoding)call->encoding, *body, plain);
     }
+    struct mote_server_worker *worker = mote_call_worker_of(call);
+    const size_t made = mote_buffer_length(plain);
+    worker->decompress_left -= made < worker->decompress_left ? made : worker->decompress_left;
     if (error == 0) {
         *body = mote_buffer_slice(plain);
         return true;
@@ -389,10 +393,21 @@ static void take_message(struct mote_call *call, const struct mote_message *mess
     }
 }
 
-/* Takes what there is from the front of *input, until the handler pauses or the call ends. */
+/* A few bytes can become a large message: when the turn's share of that is used up, others come first. */
+static bool must_wait(const struct mote_call *call, struct mote_slice input)
+{
+    return call->encoding != MOTE_ENCODING_IDENTITY && input.length != 0 &&
+           mote_call_worker_of(call)->decompress_left == 0;
+}
+
+/* Takes what there is from the front of *input, until the handler pauses or the call ends, or has to wait. */
 static void deliver(struct mote_call *call, struct mote_slice *input)
 {
     while (!call->paused && call->state != MOTE_CALL_ENDED) {
+        if (must_wait(call, *input)) {
+            mote_server_connection_defer(call);
+            return;
+        }
         struct mote_message message;
         bool ready;
         const int error = mote_deframer_next(&call->deframer, input, &message, &ready);
@@ -491,7 +506,7 @@ void mote_call_deliver_held(struct mote_call *call)
         mote_buffer_consume(&call->held, length - waiting.length);
         if (!account(call, waiting.length + mote_deframer_buffered(&call->deframer))) {
             fail_buffered(call);
-        } else if (!call->paused && call->half_closed) {
+        } else if (!call->paused && waiting.length == 0 && call->half_closed) {
             deliver_end(call);
         }
     }

@@ -98,6 +98,8 @@ struct mote_server_worker {
     size_t streams, streams_max;   /* the same of the others */
     size_t buffered, buffered_max; /* request bytes in incomplete or waiting messages */
     size_t connections;
+    size_t decompress_left;    /* bytes: of this turn's share */
+    struct mote_list deferred; /* connections with calls that wait for the next turn, each once, the longest first */
     struct mote_list health_watches;
     uint8_t scratch[MOTE_SERVER_SCRATCH];
 };
@@ -118,8 +120,9 @@ struct mote_server_connection {
     struct mote_server_connection_owner *owner;
     struct mote_list fresh; /* calls started in this pass: their timers are not armed yet */
     struct mote_list open;
-    struct mote_list resumed; /* calls whose held-back messages are to be delivered */
-    size_t handlers;          /* running or referenced, of any kind */
+    struct mote_list resumed;                 /* calls whose held-back messages are to be delivered */
+    struct mote_list deferred, deferred_node; /* the same in the next turn; in the worker's list of such connections */
+    size_t handlers;                          /* running or referenced, of any kind */
     size_t buffered;
     size_t calls; /* call objects: each keeps this struct alive */
     unsigned inside;
@@ -141,6 +144,8 @@ struct mote_server_connection {
 
 /* The owner is told that there is output, unless someone who will take it is further up. */
 void mote_server_connection_notify(struct mote_server_connection *connection);
+/* What this call holds back is delivered in the worker's next turn. */
+void mote_server_connection_defer(struct mote_call *call);
 /* A call was freed. */
 void mote_server_connection_release(struct mote_server_connection *connection);
 
@@ -192,8 +197,8 @@ struct mote_call {
     struct mote_call_metadata headers, trailers;
     struct mote_call_record *record; /* for the span of one that is sampled: call_trace.c; NULL: none */
     /* From here on each member has an initialiser of its own; the rest is cleared by mote_call_open. */
-    struct mote_list node; /* in the connection's fresh or open */
-    struct mote_list resumed_node;
+    struct mote_list node;         /* in the connection's fresh or open */
+    struct mote_list resumed_node; /* in the connection's resumed or deferred */
     struct mote_deframer deframer;
     struct mote_buffer held; /* bytes that came while the handler paused; their credit has not been returned */
     struct mote_timer timer;

@@ -119,6 +119,9 @@ MOTE_MUST_CHECK int mote_server_worker_new(struct mote_server_worker **out, stru
 void mote_server_worker_free(struct mote_server_worker *worker);
 /* The time of this loop turn, for what runs in it outside of connections: late answers measure by it. */
 void mote_server_worker_set_now(struct mote_server_worker *worker, uint64_t now_ns);
+/* Once in each turn of the loop, after its input: what had to wait for it because the last one's share of decompressing
+ * was used up goes on, connection by connection. True when some still wait for the next turn: do not sleep before. */
+bool mote_server_worker_turn(struct mote_server_worker *worker, uint64_t now_ns);
 struct mote_server *mote_server_worker_server(struct mote_server_worker *worker);
 /* For the timers of handlers that wait. */
 struct mote_timer_wheel *mote_server_worker_wheel(struct mote_server_worker *worker);

@@ -37,6 +37,8 @@ int mote_server_connection_new(struct mote_server_connection **out, struct mote_
     mote_list_init(&connection->fresh);
     mote_list_init(&connection->open);
     mote_list_init(&connection->resumed);
+    mote_list_init(&connection->deferred);
+    mote_list_init(&connection->deferred_node);
     mote_timer_init(&connection->drain_timer, drain_waited);
     memcpy(connection->peer, options->peer, peer_size);
     const int error = mote_h2_new(&connection->h2, worker->h2_context, MOTE_ROLE_SERVER, &connection->h2_owner, now_ns);
@@ -330,6 +332,47 @@ void mote_connection_leave(struct mote_server_connection *connection)
     connection->inside--;
 }
 
+void mote_server_connection_defer(struct mote_call *call)
+{
+    struct mote_server_connection *connection = call->connection;
+    if (!mote_list_is_empty(&call->resumed_node)) {
+        return; /* about to be delivered: it is deferred then */
+    }
+    mote_list_append(&connection->deferred, &call->resumed_node);
+    if (mote_list_is_empty(&connection->deferred_node)) {
+        mote_list_append(&connection->worker->deferred, &connection->deferred_node);
+    }
+}
+
+/* What is left when the share is used up goes behind the others that wait. */
+static void deliver_deferred(struct mote_server_connection *connection)
+{
+    struct mote_server_worker *worker = connection->worker;
+    mote_list_remove(&connection->deferred_node);
+    while (!mote_list_is_empty(&connection->deferred) && worker->decompress_left > 0) {
+        struct mote_list *node = connection->deferred.next;
+        mote_list_remove(node);
+        mote_call_deliver_held(MOTE_CONTAINER_OF(node, struct mote_call, resumed_node));
+    }
+    if (!mote_list_is_empty(&connection->deferred) && mote_list_is_empty(&connection->deferred_node)) {
+        mote_list_append(&worker->deferred, &connection->deferred_node);
+    }
+}
+
+bool mote_server_worker_turn(struct mote_server_worker *worker, uint64_t now_ns)
+{
+    worker->decompress_left = (size_t)worker->limits->decompressed_per_turn;
+    while (!mote_list_is_empty(&worker->deferred) && worker->decompress_left > 0) {
+        struct mote_server_connection *connection =
+            MOTE_CONTAINER_OF(worker->deferred.next, struct mote_server_connection, deferred_node);
+        mote_connection_enter(connection, now_ns);
+        deliver_deferred(connection);
+        mote_connection_leave(connection);
+        mote_server_connection_notify(connection);
+    }
+    return !mote_list_is_empty(&worker->deferred);
+}
+
 int mote_server_connection_recv(struct mote_server_connection *connection, struct mote_slice in, uint64_t now_ns)
 {
     mote_connection_enter(connection, now_ns);
@@ -374,6 +417,7 @@ void mote_server_connection_free(struct mote_server_connection *connection)
     drain_events(connection);
     mote_timer_stop(connection->worker->wheel, &connection->drain_timer);
     mote_connection_life_end(connection);
+    mote_list_remove(&connection->deferred_node);
     mote_h2_free(connection->h2);
     connection->h2 = NULL;
     connection->owner = NULL;
@@ -395,7 +439,7 @@ bool mote_server_connection_is_open(const struct mote_server_connection *connect
 
 bool mote_server_connection_wants_read(const struct mote_server_connection *connection)
 {
-    return mote_h2_wants_read(connection->h2);
+    return mote_h2_wants_read(connection->h2) && mote_list_is_empty(&connection->deferred);
 }
 
 bool mote_server_connection_wants_write(const struct mote_server_connection *connection)

@@ -32,6 +32,8 @@ int mote_server_worker_new(struct mote_server_worker **out, struct mote_server *
         .streams_max = share(limits->watches_max, worker_count),
         .buffered_max = share(limits->buffered_max, worker_count),
     };
+    worker->decompress_left = (size_t)limits->decompressed_per_turn;
+    mote_list_init(&worker->deferred);
     mote_list_init(&worker->health_watches);
     const struct mote_h2_context_options context_options = {
         .limits = limits,
@@ -56,7 +58,7 @@ void mote_server_worker_free(struct mote_server_worker *worker)
         return;
     }
     mote_assert(worker->connections == 0 && worker->handlers == 0 && worker->streams == 0 && worker->buffered == 0);
-    mote_assert(mote_list_is_empty(&worker->health_watches));
+    mote_assert(mote_list_is_empty(&worker->health_watches) && mote_list_is_empty(&worker->deferred));
     mote_h2_context_free(worker->h2_context);
     mote_mem_release(worker->mem, worker);
 }

@@ -67,6 +67,8 @@ MOTE_C_BEGIN
     X(connections_unopened_max, 512, count, "too many connections before their preface")                               \
     X(handshakes_per_second, 120, per_second, "TLS handshakes of one worker: they cost milliseconds of CPU each")      \
     X(read_per_turn, 65536, bytes, "one connection that keeps the loop for itself")                                    \
+    X(decompressed_per_turn, 65536, bytes,                                                                             \
+      "small messages that become large ones: over that, those that follow wait for the next turn")                    \
     X(connection_idle, 300 * MOTE_LIMITS_SECOND, ns, "connections without a call: a graceful GOAWAY; 0: never")        \
     X(connection_age, 0, ns, "old connections, give or take a tenth: a graceful GOAWAY (gRFC A9); 0: never")           \
     X(connection_age_grace, 30 * MOTE_LIMITS_SECOND, ns, "calls of old connections: cut off after that")               \

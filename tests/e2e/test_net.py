@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import zlib
 
 import grpc
 import pytest
@@ -235,3 +236,40 @@ def test_one_connection_is_read_in_turns_with_the_others(tmp_path):
     for client in (busy, other):
         client.close()
     assert program.stop() == 0
+
+
+def test_compressed_messages_take_turns_with_other_calls(calculator):
+    """Four clients send 60 KiB each that become 60 MiB, each message within its bound: a call that comes behind them does
+    not wait for all that, but for about one of the messages."""
+    from test_answers import SUM, Raw, message, status_of
+
+    bound = 4 << 20
+    deflate = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS + 16)
+    plain = b"\x7a\xfb\xff\xff\x01" + bytes(bound - 5)  # an unknown field
+    bomb = message(deflate.compress(plain) + deflate.flush(), 1)
+    count = 65535 // len(bomb)
+    assert count >= 15
+    other, *busy = (Raw(calculator.address) for _ in range(5))
+    assert all(client.works() for client in (other, *busy))
+    calculator.process.send_signal(signal.SIGSTOP)
+    try:
+        for client in busy:
+            client.sum = client.request(None, SUM, end=False, extra=[("grpc-encoding", "gzip")])
+            for each in range(count):
+                client.h2.send_data(client.sum, bomb, end_stream=each == count - 1)
+                client.flush()
+        stream = other.request(message(b"\x08\x28\x10\x02"))
+    finally:
+        calculator.process.send_signal(signal.SIGCONT)
+    start = time.monotonic()
+    other.socket.settimeout(60)
+    assert other.answer(stream)["data"] == message(b"\x08\x2a")
+    waited = time.monotonic() - start
+    for client in busy:
+        client.socket.settimeout(60)
+        assert status_of(client.answer(client.sum)) == "0"
+    total = time.monotonic() - start
+    print(f"the call took {1000 * waited:.1f} ms of {1000 * total:.1f} ms")
+    assert waited < total / 2, (waited, total)
+    for client in (other, *busy):
+        client.close()

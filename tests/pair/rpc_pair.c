@@ -254,6 +254,9 @@ void mote_rpc_pair_pump(struct mote_rpc_pair *pair)
             give_server(pair, room, length);
             moved = true;
         }
+        if (pair->connection != NULL && !pair->has_no_turns) {
+            moved = mote_server_worker_turn(pair->worker, pair->now_ns) || moved;
+        }
         if (pair->connection != NULL && pair->reads) {
             const int error = mote_server_connection_send(pair->connection, room, pair->chunk, &length, pair->now_ns);
             pair->server_error = pair->server_error != 0 ? pair->server_error : error;

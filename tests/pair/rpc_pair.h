@@ -30,8 +30,9 @@ struct mote_rpc_pair {
     struct mote_server_connection *connection;
     struct mote_server_connection_owner server_owner;
     size_t server_attentions;
-    int server_error; /* what recv or send of the server's end returned */
-    bool reads;       /* the client takes what the server sends */
+    int server_error;  /* what recv or send of the server's end returned */
+    bool reads;        /* the client takes what the server sends */
+    bool has_no_turns; /* pumping: mote_server_worker_turn is the test's to call */
 
     struct mote_client *client;
     struct mote_client_target target; /* may be changed before connecting */

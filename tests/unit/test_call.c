@@ -262,94 +262,6 @@ static void test_bodies(void **state)
     teardown(&fixture);
 }
 
-/* --- compressed messages --------------------------------------------------------------------------------------- */
-
-struct compressed_case {
-    const char *path;
-    const char *fields;
-    enum mote_encoding encoding;
-    const char *message; /* before it is compressed */
-    size_t length;
-    size_t cut;         /* bytes left out at the end of what came out */
-    const char *answer; /* NULL: the sum */
-};
-
-#define FAILS(text) "200 content-type=application/grpc grpc-status=" text "\n"
-
-static const struct compressed_case compressed_cases[] = {
-    {ADD, "grpc-encoding: gzip", MOTE_ENCODING_GZIP, "\x08\x02\x10\x28", 4, 0, NULL},
-    {ADD, "grpc-encoding: deflate", MOTE_ENCODING_DEFLATE, "\x08\x02\x10\x28", 4, 0, NULL},
-    {ADD, "grpc-encoding: gzip", MOTE_ENCODING_DEFLATE, "\x08\x02\x10\x28", 4, 0,
-     FAILS("13 grpc-message=the message cannot be decompressed")},
-    {ADD, "grpc-encoding: gzip", MOTE_ENCODING_GZIP, "\x08\x02\x10\x28", 4, 1,
-     FAILS("13 grpc-message=the message cannot be decompressed")},
-    {ADD, "grpc-encoding: identity", MOTE_ENCODING_GZIP, "\x08\x02\x10\x28", 4, 0,
-     FAILS("13 grpc-message=a compressed message without a grpc-encoding")},
-    {ADD, "grpc-encoding: gzip", MOTE_ENCODING_GZIP, "\x08", 1, 0,
-     FAILS("13 grpc-message=the request cannot be decoded")},
-};
-
-/* The request whose message, compressed, is `message`, less `cut` bytes. */
-static const char *compressed_whole(struct mote_rpc_pair *pair, const struct compressed_case *row,
-                                    struct mote_slice message)
-{
-    struct mote_buffer bytes;
-    uint8_t *prefix;
-    mote_buffer_init(&bytes, mote_mem_system(), 0);
-    assert_int_equal(mote_buffer_reserve(&bytes, MOTE_MESSAGE_PREFIX, &prefix), 0);
-    mote_buffer_commit(&bytes, MOTE_MESSAGE_PREFIX);
-    assert_int_equal(mote_compression_compress(row->encoding, message, &bytes), 0);
-    const struct mote_slice all = mote_buffer_slice(&bytes);
-    const size_t length = all.length - row->cut;
-    mote_message_prefix((uint8_t *)(uintptr_t)all.data, true, (uint32_t)(length - MOTE_MESSAGE_PREFIX));
-    const char *log = call_fixture_whole(pair, row->path, row->fields, (const char *)all.data, length);
-    mote_buffer_dispose(&bytes);
-    return log;
-}
-
-static void test_compressed_requests(void **state)
-{
-    (void)state;
-    struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, NULL);
-    for (size_t i = 0; i < sizeof compressed_cases / sizeof compressed_cases[0]; i++) {
-        const struct compressed_case *row = &compressed_cases[i];
-        const char *log = compressed_whole(pair, row, mote_slice((const uint8_t *)row->message, row->length));
-        if (row->answer == NULL) {
-            assert_contains(log, HEADERS "\n");
-            assert_contains(log, " data 0000000002082a\n");
-        } else {
-            assert_contains(log, row->answer);
-        }
-        assert_usable(pair);
-    }
-    /* Who tells what it reads is told what the server reads; an answer is not compressed unasked. */
-    const char *log = call_fixture_whole(pair, ADD, "grpc-accept-encoding: gzip", TWO_PLUS_40, 9);
-    assert_contains(log, HEADERS " grpc-accept-encoding=identity,deflate,gzip\n");
-    assert_contains(log, " data 0000000002082a\n");
-    assert_int_equal(pair->worker->buffered, 0);
-    teardown(&fixture);
-}
-
-/* The bound is of what comes out: some 4 KiB come in. */
-static void test_compressed_bound(void **state)
-{
-    (void)state;
-    struct call_fixture fixture;
-    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, NULL);
-    const size_t bound = 4194304;
-    uint8_t *body = calloc(1, bound + 1);
-    assert_non_null(body);
-    memcpy(body, "\x7a\xfb\xff\xff\x01", 5); /* an unknown field with all the rest, at the bound */
-    assert_contains(compressed_whole(pair, &compressed_cases[0], mote_slice(body, bound)), "trailers grpc-status=0\n");
-    body[1] = 0xfc;
-    assert_contains(compressed_whole(pair, &compressed_cases[0], mote_slice(body, bound + 1)),
-                    FAILS("8 grpc-message=received message larger than the limit"));
-    free(body);
-    assert_usable(pair);
-    teardown(&fixture);
-}
-
 static void test_message_at_bound(void **state)
 {
     (void)state;
@@ -762,8 +674,6 @@ int main(void)
         cmocka_unit_test(test_metadata_over_limit),
         cmocka_unit_test(test_path_length),
         cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_compressed_requests),
-        cmocka_unit_test(test_compressed_bound),
         cmocka_unit_test(test_message_at_bound),
         cmocka_unit_test(test_message_larger_than_window),
         cmocka_unit_test(test_buffered_limits),
