@@ -98,8 +98,8 @@ struct mote_server_worker {
     size_t streams, streams_max;   /* the same of the others */
     size_t buffered, buffered_max; /* request bytes in incomplete or waiting messages */
     size_t connections;
-    size_t decompress_left;    /* bytes: of this turn's share */
-    struct mote_list deferred; /* connections with calls that wait for the next turn, each once, the longest first */
+    size_t decompress_left;    /* of this turn's bytes */
+    struct mote_list deferred; /* connections with calls that wait for the next turn, the longest first */
     struct mote_list health_watches;
     uint8_t scratch[MOTE_SERVER_SCRATCH];
 };
@@ -144,10 +144,8 @@ struct mote_server_connection {
 
 /* The owner is told that there is output, unless someone who will take it is further up. */
 void mote_server_connection_notify(struct mote_server_connection *connection);
-/* What this call holds back is delivered in the worker's next turn. */
-void mote_server_connection_defer(struct mote_call *call);
-/* A call was freed. */
-void mote_server_connection_release(struct mote_server_connection *connection);
+void mote_server_connection_release(struct mote_server_connection *connection); /* a call was freed */
+void mote_server_connection_defer(struct mote_call *call); /* what it holds back comes in the worker's next turn */
 
 /* --- call ------------------------------------------------------------------------------------------------------ */
 
@@ -210,8 +208,7 @@ struct mote_call {
 /* How a call ends. */
 struct mote_call_outcome {
     enum mote_status status;
-    struct mote_slice message;
-    struct mote_slice details;          /* an encoded google.rpc.Status; may be absent */
+    struct mote_slice message, details; /* an encoded google.rpc.Status; may be absent */
     uint64_t retry_after_ms;            /* 0: none */
     const struct mote_refusal *refusal; /* for answers that are not plain 200; may be NULL */
 };
@@ -222,12 +219,10 @@ struct mote_call *mote_call_open(struct mote_server_connection *connection, stru
                                  uint64_t timeout_ns);
 /* One place changes the state; the edges are checked. */
 void mote_call_set_state(struct mote_call *call, enum mote_call_state state);
-/* Accepted: what comes now is the request. */
-void mote_call_accept(struct mote_call *call);
+void mote_call_accept(struct mote_call *call); /* what comes now is the request */
 void mote_call_receive(struct mote_call *call, struct mote_slice data, bool end_stream);
 void mote_call_receive_end(struct mote_call *call);
-/* Delivers what was held back while the handler paused. */
-void mote_call_deliver_held(struct mote_call *call);
+void mote_call_deliver_held(struct mote_call *call); /* what was held back */
 void mote_call_stream_writable(struct mote_call *call);
 void mote_call_stream_closed(struct mote_call *call);
 /* Starts the timer if there is anything to wait for. */
