@@ -2,7 +2,7 @@
 # A thin front over CMake presets. `make help` lists the targets.
 
 .DEFAULT_GOAL := build
-.PHONY: help build install run grpcurl test bench bench-store fuzz format clean
+.PHONY: help build install run image grpcurl test bench bench-store fuzz format clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,11 @@ install: build ## installs the program and the library under PREFIX (/usr/local)
 
 run: build ## starts a server with a state folder of its own and shows that it answers
 	@src/app/run.sh
+
+image: ## builds the container image mote:<version>, with docker or BUILDER=podman; IMAGE_ARGS="…" for more of its options
+	@$(or $(BUILDER),docker) build $(if $(filter-out docker,$(notdir $(or $(BUILDER),docker))),--format docker) $(IMAGE_ARGS) \
+	    --build-arg REVISION=$$(git describe --always --dirty --abbrev=7 --exclude='*') --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) \
+	    --tag mote:$$(sed -n 's/^project(mote VERSION \([^ ]*\).*/\1/p' CMakeLists.txt) .
 
 grpcurl: ## builds build/tools/grpcurl with Go, to try the lines that make run prints
 	@mkdir -p build/tools

@@ -75,8 +75,7 @@ def test_prometheus_and_grafana():
 
 
 def test_kubernetes():
-    file = DEPLOY / "kubernetes/mote.yaml"
-    check(BIN / "kubernetes-validate", "--strict", file)
+    check(BIN / "kubernetes-validate", "--strict", *(DEPLOY / "kubernetes").glob("*.yaml"))
     pod = documents("kubernetes/mote.yaml")[0]["spec"]["template"]["spec"]
     settings = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
     seconds = [int(settings[name].removesuffix("s")) for name in ("SHUTDOWN_DELAY", "SHUTDOWN_GRACE_PERIOD")]
