@@ -2,6 +2,8 @@
 /* See access_log.h. */
 #include "app/access_log.h"
 
+#include <stdio.h>
+
 #include "base/text.h"
 #include "wire/request.h"
 
@@ -52,57 +54,109 @@ static uint64_t microseconds_left(const struct mote_call *call, const struct mot
     return deadline > summary->started_ns ? (deadline - summary->started_ns) / 1000 : 0;
 }
 
+enum field {
+#define X(constant, name, says) FIELD_##constant,
+    MOTE_ACCESS_LOG_FIELD_MAP(X)
+#undef X
+        FIELD_COUNT,
+};
+
+static const char *const names[FIELD_COUNT] = {
+#define X(constant, name, says) [FIELD_##constant] = name,
+    MOTE_ACCESS_LOG_FIELD_MAP(X)
+#undef X
+};
+
+struct line {
+    struct mote_log_field fields[FIELD_COUNT];
+    size_t count;
+};
+
+static void add_slice(struct line *line, enum field field, struct mote_slice text)
+{
+    line->fields[line->count++] = mote_log_slice(names[field], text);
+}
+
+static void add_text(struct line *line, enum field field, const char *text)
+{
+    add_slice(line, field, mote_slice_text(text));
+}
+
+static void add_number(struct line *line, enum field field, uint64_t number)
+{
+    line->fields[line->count++] = mote_log_uint(names[field], number);
+}
+
+/* Texts that lines borrow. */
+struct room {
+    char subject[MOTE_UUID_TEXT_LENGTH];
+    char trace_id[2 * MOTE_TRACE_ID_LENGTH], span_id[2 * MOTE_SPAN_ID_LENGTH];
+    char tls[96];
+};
+
+static void add_connection(struct line *line, struct room *room, struct mote_call *call)
+{
+    const struct mote_certificate *certificate = mote_call_certificate(call);
+    const struct mote_connection_facts *connection = mote_call_connection(call);
+    struct mote_slice agent = mote_call_user_agent(call);
+    agent.length = agent.length < MOTE_ACCESS_LOG_AGENT_MAX ? agent.length : MOTE_ACCESS_LOG_AGENT_MAX;
+    add_text(line, FIELD_PEER, mote_call_peer(call));
+    if (certificate != NULL) {
+        add_text(line, FIELD_TLS_SUBJECT, certificate->subject);
+    }
+    if (connection->tls_version != NULL) {
+        (void)snprintf(room->tls, sizeof room->tls, "%s/%s", connection->tls_version, connection->tls_suite);
+        add_text(line, FIELD_TLS, room->tls);
+    }
+    add_number(line, FIELD_CONNECTION, connection->id);
+    add_number(line, FIELD_STREAM, mote_call_stream(call));
+    add_slice(line, FIELD_AUTHORITY, mote_call_authority(call));
+    add_slice(line, FIELD_USER_AGENT, agent);
+}
+
+static void add_trace(struct line *line, struct room *room, const struct mote_trace_context *trace)
+{
+    mote_hex_encode(room->trace_id, mote_slice(trace->trace_id, sizeof trace->trace_id));
+    mote_hex_encode(room->span_id, mote_slice(trace->span_id, sizeof trace->span_id));
+    add_slice(line, FIELD_TRACE_ID, mote_slice(room->trace_id, sizeof room->trace_id));
+    add_slice(line, FIELD_SPAN_ID, mote_slice(room->span_id, sizeof room->span_id));
+    add_text(line, FIELD_TRACE_FLAGS, (trace->flags & MOTE_TRACE_SAMPLED) != 0 ? "01" : "00");
+}
+
 static void write_line(struct mote_access_log *access_log, struct mote_call *call,
                        const struct mote_call_summary *summary)
 {
     const struct mote_identity *identity = mote_call_identity(call);
-    const struct mote_certificate *certificate = mote_call_certificate(call);
-    struct mote_slice agent = mote_call_user_agent(call);
-    char subject[MOTE_UUID_TEXT_LENGTH];
-    const struct mote_trace_context *trace = mote_call_trace(call);
-    char trace_id[2 * MOTE_TRACE_ID_LENGTH];
-    char span_id[2 * MOTE_SPAN_ID_LENGTH];
-    struct mote_log_field fields[20];
-    size_t count = 0;
-    agent.length = agent.length < MOTE_ACCESS_LOG_AGENT_MAX ? agent.length : MOTE_ACCESS_LOG_AGENT_MAX;
-    fields[count++] = mote_log_text("rpc_service", summary->service != NULL ? summary->service->name : "other");
-    fields[count++] = mote_log_text("rpc_method", summary->method != NULL ? summary->method->name : "other");
-    fields[count++] =
-        mote_log_text("rpc_type", summary->method != NULL ? mote_access_log_kind(summary->method->kind) : "unary");
-    fields[count++] = mote_log_text("grpc_code", mote_status_camel_name(summary->status));
-    fields[count++] = mote_log_uint("grpc_code_num", (uint64_t)summary->status);
-    fields[count++] = mote_log_uint("duration_us", summary->duration_ns / 1000);
-    fields[count++] = mote_log_text("peer", mote_call_peer(call));
-    if (certificate != NULL) {
-        fields[count++] = mote_log_text("tls_subject", certificate->subject);
-    }
-    fields[count++] = mote_log_slice("authority", mote_call_authority(call));
-    fields[count++] = mote_log_slice("user_agent", agent);
-    fields[count++] = mote_log_uint("req_bytes", summary->request_bytes);
-    fields[count++] = mote_log_uint("resp_bytes", summary->response_bytes);
-    fields[count++] = mote_log_uint("req_msgs", summary->request_messages);
-    fields[count++] = mote_log_uint("resp_msgs", summary->response_messages);
+    const struct mote_method *method = summary->method;
+    struct line line = {.count = 0};
+    struct room room;
+    add_text(&line, FIELD_SERVICE, summary->service != NULL ? summary->service->name : "other");
+    add_text(&line, FIELD_METHOD, method != NULL ? method->name : "other");
+    add_text(&line, FIELD_TYPE, mote_access_log_kind(method != NULL ? method->kind : MOTE_CALL_UNARY));
+    add_text(&line, FIELD_CODE, mote_status_camel_name(summary->status));
+    add_number(&line, FIELD_CODE_NUMBER, (uint64_t)summary->status);
+    add_number(&line, FIELD_DURATION, summary->duration_ns / 1000);
+    add_connection(&line, &room, call);
+    add_number(&line, FIELD_REQUEST_BYTES, summary->request_bytes);
+    add_number(&line, FIELD_RESPONSE_BYTES, summary->response_bytes);
+    add_number(&line, FIELD_REQUEST_MESSAGES, summary->request_messages);
+    add_number(&line, FIELD_RESPONSE_MESSAGES, summary->response_messages);
     if (mote_call_deadline(call) != UINT64_MAX) {
-        fields[count++] = mote_log_uint("deadline_us", microseconds_left(call, summary));
+        add_number(&line, FIELD_DEADLINE, microseconds_left(call, summary));
     }
-    if (trace != NULL) {
-        mote_hex_encode(trace_id, mote_slice(trace->trace_id, sizeof trace->trace_id));
-        mote_hex_encode(span_id, mote_slice(trace->span_id, sizeof trace->span_id));
-        fields[count++] = mote_log_slice("trace_id", mote_slice(trace_id, sizeof trace_id));
-        fields[count++] = mote_log_slice("span_id", mote_slice(span_id, sizeof span_id));
-        fields[count++] =
-            mote_log_slice("trace_flags", mote_slice((trace->flags & MOTE_TRACE_SAMPLED) != 0 ? "01" : "00", 2));
+    if (mote_call_trace(call) != NULL) {
+        add_trace(&line, &room, mote_call_trace(call));
     }
     if (access_log->user_id && identity != NULL) {
-        mote_uuid_format(subject, identity->user_id);
-        fields[count++] = mote_log_slice("sub", mote_slice(subject, sizeof subject));
+        mote_uuid_format(room.subject, identity->user_id);
+        add_slice(&line, FIELD_SUBJECT, mote_slice(room.subject, sizeof room.subject));
     }
     mote_log_write(access_log->log, &(const struct mote_log_record){.level = mote_access_log_level(summary->status),
                                                                     .logger = "access",
                                                                     .event = "rpc.finished",
                                                                     .message = "call finished",
-                                                                    .fields = fields,
-                                                                    .field_count = count});
+                                                                    .fields = line.fields,
+                                                                    .field_count = line.count});
 }
 
 static void end_call(void *context, struct mote_call *call, const struct mote_call_summary *summary)

@@ -145,13 +145,16 @@
       "Where spans go; auto: to the collector, when its endpoint is set.")                                             \
     X(otel_exporter_otlp_endpoint, OTEL_EXPORTER_OTLP_ENDPOINT, TEXT, NULL, NULL, 1, 255, TELEMETRY,                   \
       "The collector, by OTLP over gRPC: http://host:port, or https:// for TLS. http://localhost:4317 when only the "  \
-      "exporter is set.")                                                                                              \
-    X(otel_exporter_otlp_traces_endpoint, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, TEXT, NULL, NULL, 1, 255, TELEMETRY,     \
-      "The same for traces alone; it wins.")                                                                           \
+      "exporter is set. This and all OTEL_EXPORTER_OTLP_ settings below may also be called OTEL_EXPORTER_OTLP_TRACES_" \
+      ", which wins.")                                                                                                 \
     X(otel_exporter_otlp_insecure, OTEL_EXPORTER_OTLP_INSECURE, BOOL, "false", NULL, 0, 0, TELEMETRY,                  \
       "Whether an endpoint without http:// or https:// is spoken to without TLS.")                                     \
     X(otel_exporter_otlp_certificate, OTEL_EXPORTER_OTLP_CERTIFICATE, TEXT, NULL, NULL, 1, 4095, TELEMETRY,            \
       "Who may sign the collector's certificate, in PEM form; those of the system otherwise.")                         \
+    X(otel_exporter_otlp_client_certificate, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, TEXT, NULL, NULL, 1, 4095,         \
+      TELEMETRY, "What is shown to a collector that asks who is there, in PEM form.")                                  \
+    X(otel_exporter_otlp_client_key, OTEL_EXPORTER_OTLP_CLIENT_KEY, TEXT, NULL, NULL, 1, 4095, TELEMETRY,              \
+      "Its private key; without it the certificate's file has it.")                                                    \
     X(otel_exporter_otlp_headers, OTEL_EXPORTER_OTLP_HEADERS, SECRET, NULL, NULL, 1, 4095, TELEMETRY,                  \
       "Metadata of each export: name=value,name=value, with %20 and so on in values.")                                 \
     X(otel_exporter_otlp_timeout, OTEL_EXPORTER_OTLP_TIMEOUT, MILLISECONDS, "10s", NULL, 0, MOTE_OPTION_DAY,           \
@@ -183,9 +186,6 @@
 /* Known, but their part is not built yet. X(NAME, the only value it may have or NULL, group, "help") */
 #define MOTE_OPTION_UNBUILT_MAP(X)                                                                                     \
     X(OTEL_EXPORTER_OTLP_PROTOCOL, "grpc", TELEMETRY, "How spans are sent.")                                           \
-    X(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, "grpc", TELEMETRY, "How spans are sent.")                                    \
-    X(OTEL_EXPORTER_OTLP_CLIENT_KEY, NULL, TELEMETRY, "A certificate of one's own for the collector.")                 \
-    X(OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, NULL, TELEMETRY, "A certificate of one's own for the collector.")         \
     X(OTEL_CONFIG_FILE, NULL, TELEMETRY, "Configuration in a file.")
 
 #endif

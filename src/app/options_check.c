@@ -230,8 +230,10 @@ static void check_traces(const struct mote_options *options, struct mote_option_
     struct mote_sampler sampler;
     double ratio;
     check_endpoint(options->otel_exporter_otlp_endpoint, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_ENDPOINT, report);
-    check_endpoint(options->otel_exporter_otlp_traces_endpoint, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-                   report);
+    if (options->otel_exporter_otlp_client_key != NULL && options->otel_exporter_otlp_client_certificate == NULL) {
+        tell(report, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_CLIENT_KEY,
+             "there is no OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
+    }
     check_pairs(options->otel_exporter_otlp_headers, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_HEADERS, true, report);
     check_pairs(options->otel_resource_attributes, MOTE_OPTION_INDEX_OTEL_RESOURCE_ATTRIBUTES, false, report);
     check_name(options->otel_service_name, MOTE_OPTION_INDEX_OTEL_SERVICE_NAME, report);

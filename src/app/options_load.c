@@ -20,6 +20,7 @@
 struct given {
     const char *text; /* borrows from environment or flags; NULL: not given */
     enum mote_option_source source;
+    bool is_for_traces; /* by the name that wins */
 };
 
 struct loader {
@@ -43,18 +44,44 @@ static const char *value_of(const char *entry, const char *name, const char *suf
     return strncmp(entry + length, suffix, more) == 0 && entry[length + more] == '=' ? entry + length + more + 1 : NULL;
 }
 
+#define OTLP        "OTEL_EXPORTER_OTLP_"
+#define OTLP_TRACES "OTEL_EXPORTER_OTLP_TRACES_"
+
+/* The same under the option's name, or where OpenTelemetry gives a setting for all signals another name for traces
+ * alone, under that. */
+static const char *option_value_of(const char *entry, const struct mote_option *option, const char *suffix,
+                                   bool *is_for_traces)
+{
+    const size_t length = sizeof OTLP - 1;
+    const char *value = value_of(entry, option->name, suffix);
+    *is_for_traces = value == NULL && strncmp(option->name, OTLP, length) == 0 &&
+                     strncmp(entry, OTLP_TRACES, sizeof OTLP_TRACES - 1) == 0;
+    return *is_for_traces ? value_of(entry + sizeof OTLP_TRACES - 1, option->name + length, suffix) : value;
+}
+
+/* Takes a value, unless there is one by a name that wins. Empty means not set: that is how compose files and units
+ * leave something out. */
+static bool note_given(struct given *given, const char *text, bool is_for_traces)
+{
+    if (text == NULL || text[0] == '\0') {
+        return false;
+    }
+    if (given->text == NULL || is_for_traces || !given->is_for_traces) {
+        *given = (struct given){text, MOTE_OPTION_FROM_ENVIRONMENT, is_for_traces};
+    }
+    return true;
+}
+
 static void gather_environment(struct loader *loader)
 {
     const struct mote_option *option;
     for (char **entry = loader->sources->environment; *entry != NULL; entry++) {
         for (size_t i = 0; (option = mote_options_describe(i)) != NULL; i++) {
-            const char *value = value_of(*entry, option->name, "");
-            const char *path = option->kind == MOTE_OPTION_SECRET ? value_of(*entry, option->name, "_FILE") : NULL;
-            /* Empty means not set: that is how compose files and units leave something out. */
-            if (value != NULL && value[0] != '\0') {
-                loader->values[i] = (struct given){value, MOTE_OPTION_FROM_ENVIRONMENT};
-            } else if (path != NULL && path[0] != '\0') {
-                loader->files[i] = (struct given){path, MOTE_OPTION_FROM_ENVIRONMENT};
+            bool is_for_traces;
+            const char *value = option_value_of(*entry, option, "", &is_for_traces);
+            if (!note_given(&loader->values[i], value, is_for_traces) && option->kind == MOTE_OPTION_SECRET) {
+                value = option_value_of(*entry, option, "_FILE", &is_for_traces);
+                (void)note_given(&loader->files[i], value, is_for_traces);
             }
         }
     }
@@ -442,8 +469,9 @@ static void wipe_secrets(char **environment)
             continue;
         }
         for (char **entry = environment; *entry != NULL; entry++) {
-            if (value_of(*entry, option->name, "") != NULL) {
-                char *value = *entry + strlen(option->name) + 1;
+            bool is_for_traces;
+            char *value = (char *)(uintptr_t)option_value_of(*entry, option, "", &is_for_traces);
+            if (value != NULL) {
                 mote_secret_wipe(value, strlen(value));
             } else {
                 *keep++ = *entry;

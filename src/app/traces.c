@@ -10,8 +10,7 @@
 
 static bool is_wanted(const struct mote_options *options)
 {
-    const bool has_endpoint =
-        options->otel_exporter_otlp_endpoint != NULL || options->otel_exporter_otlp_traces_endpoint != NULL;
+    const bool has_endpoint = options->otel_exporter_otlp_endpoint != NULL;
     return !options->otel_sdk_disabled && (options->otel_traces_exporter == MOTE_TRACES_OTLP ||
                                            (options->otel_traces_exporter == MOTE_TRACES_AUTO && has_endpoint));
 }
@@ -22,6 +21,8 @@ static int load_tls(struct mote_tls_context **tls, const struct mote_traces *tra
     const struct mote_tls_client_files files = {
         .authorities = options->otel_exporter_otlp_certificate != NULL ? options->otel_exporter_otlp_certificate
                                                                        : SYSTEM_AUTHORITIES,
+        .certificate = options->otel_exporter_otlp_client_certificate,
+        .key = options->otel_exporter_otlp_client_key,
     };
     if (!traces->endpoint.is_tls && (traces->endpoint.has_scheme || options->otel_exporter_otlp_insecure)) {
         return 0;
@@ -48,10 +49,9 @@ static int parse_fields(struct mote_field *out, size_t *count, struct mote_trace
 static int fill_in(struct mote_trace_export_options *out, struct mote_traces *traces,
                    const struct mote_options *options, char problem[MOTE_TRACE_PROBLEM_MAX])
 {
-    const char *text = options->otel_exporter_otlp_traces_endpoint != NULL ? options->otel_exporter_otlp_traces_endpoint
-                                                                           : options->otel_exporter_otlp_endpoint;
+    const char *given = options->otel_exporter_otlp_endpoint;
+    const char *text = given != NULL ? given : "http://localhost:4317";
     const char *why = "";
-    text = text != NULL ? text : "http://localhost:4317";
     int error = mote_trace_endpoint_parse(&traces->endpoint, text, &why);
     snprintf(problem, MOTE_TRACE_PROBLEM_MAX, "%s: %s", text, why);
     if (error == 0) {

@@ -489,6 +489,8 @@ static int identify(struct mote_connection *connection)
 {
     struct mote_certificate *certificate;
     int error = mote_tls_certificate_read(&certificate, connection->tls, connection->worker->mem);
+    mote_server_connection_set_tls(connection->server_connection, mote_tls_version(connection->tls),
+                                   mote_tls_suite(connection->tls));
     if (error == 0 && certificate != NULL) {
         mote_server_connection_set_certificate(connection->server_connection, certificate);
     }

@@ -69,6 +69,7 @@ struct mote_call *mote_call_open(struct mote_server_connection *connection, stru
     call->fields = fields;
     call->request = entry->request_inline ? call + 1 : NULL;
     call->refs = 1;
+    call->stream_id = (uint32_t)stream->id;
     call->started_ns = worker->now_ns;
     call->progress_ns = worker->now_ns;
     call->deadline_ns = later_by(worker->now_ns, allowed_time(worker->limits, entry, timeout_ns));

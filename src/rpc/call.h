@@ -105,6 +105,14 @@ struct mote_slice mote_call_user_agent(const struct mote_call *call);
 struct mote_slice mote_call_authority(const struct mote_call *call);
 /* Where the peer is: "192.0.2.1:40000", "[2001:db8::1]:40000", "unix:". Valid as long as the call. */
 const char *mote_call_peer(const struct mote_call *call);
+/* The connection it came on, and its stream there. Valid as long as the call. */
+struct mote_connection_facts {
+    uint64_t id;                         /* counted from 1 in this process */
+    const char *tls_version, *tls_suite; /* "TLSv1.3", "TLS1-3-AES-128-GCM-SHA256"; NULL in the clear */
+};
+
+const struct mote_connection_facts *mote_call_connection(const struct mote_call *call);
+uint32_t mote_call_stream(const struct mote_call *call);
 /* Which machine the peer is, by the certificate it has shown and that one of the server's authorities for clients has
  * signed; NULL without TLS, and where none is asked for or a client shows none (TLS_CLIENT_AUTH=optional). Never one
  * that was not verified. Also for interceptors. Valid as long as the call. */

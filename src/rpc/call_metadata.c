@@ -99,6 +99,16 @@ const char *mote_call_peer(const struct mote_call *call)
     return call->connection->peer;
 }
 
+const struct mote_connection_facts *mote_call_connection(const struct mote_call *call)
+{
+    return &call->connection->facts;
+}
+
+uint32_t mote_call_stream(const struct mote_call *call)
+{
+    return call->stream_id;
+}
+
 const struct mote_certificate *mote_call_certificate(const struct mote_call *call)
 {
     return call->connection->certificate;

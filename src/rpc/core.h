@@ -74,6 +74,7 @@ struct mote_server {
     struct mote_method_slot *slots; /* a power of two, at most half full */
     size_t slot_count;
     size_t method_count;
+    uint64_t connections_made; /* by all workers: atomic */
 };
 
 /* The stand-in for what was never registered; its `method->name` is "other". */
@@ -130,15 +131,14 @@ struct mote_server_connection {
     bool health_only;        /* other services are unknown here */
     bool shutting_down;      /* the process is: watches end with the second GOAWAY */
     const char *drain_debug; /* of the GOAWAYs; static text */
-    struct mote_timer drain_timer;
-    /* connection_life.c */
-    struct mote_timer life_timer;
-    uint64_t read_ns;                     /* when bytes last came */
-    uint64_t active_ns;                   /* when a call last began or ended */
-    uint64_t pinged_ns;                   /* when the keepalive ping was sent that is not answered yet; 0: none */
-    uint64_t age_due_ns;                  /* the end of its age, then of the grace; UINT64_MAX: none */
-    unsigned pings;                       /* of any kind, not acknowledged */
-    struct mote_certificate *certificate; /* owned; NULL: none */
+    struct mote_connection_facts facts;
+    struct mote_timer drain_timer, life_timer; /* the latter and what follows is connection_life.c's */
+    uint64_t read_ns;                          /* when bytes last came */
+    uint64_t active_ns;                        /* when a call last began or ended */
+    uint64_t pinged_ns;                        /* when the keepalive ping was sent that is not answered yet; 0: none */
+    uint64_t age_due_ns;                       /* the end of its age, then of the grace; UINT64_MAX: none */
+    unsigned pings;                            /* of any kind, not acknowledged */
+    struct mote_certificate *certificate;      /* owned; NULL: none */
     char peer[];
 };
 
@@ -170,7 +170,7 @@ struct mote_call {
     const struct mote_method_entry *entry;
     const struct mote_fields *fields;
     void *request; /* decoded; NULL until then, except where it is inline */
-    uint32_t refs;
+    uint32_t refs, stream_id;
     uint8_t state;        /* of enum mote_call_state */
     bool half_closed;     /* the client has said all, though perhaps not all is delivered */
     bool end_delivered;   /* the handler of a request stream knows it */

@@ -142,6 +142,8 @@ struct mote_server_connection_options {
 
 MOTE_MUST_CHECK int mote_server_connection_new(struct mote_server_connection **out, struct mote_server_worker *worker,
                                                const struct mote_server_connection_options *options, uint64_t now_ns);
+/* How it is secured, before its first bytes are given to recv: static texts. */
+void mote_server_connection_set_tls(struct mote_server_connection *connection, const char *version, const char *suite);
 /* Who the peer is, before its first bytes are given to recv: takes what was allocated from the worker's `mem`. */
 void mote_server_connection_set_certificate(struct mote_server_connection *connection,
                                             struct mote_certificate *certificate);

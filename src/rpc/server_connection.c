@@ -47,6 +47,7 @@ int mote_server_connection_new(struct mote_server_connection **out, struct mote_
         return error;
     }
     worker->connections++;
+    connection->facts.id = __atomic_add_fetch(&worker->server->connections_made, 1, __ATOMIC_RELAXED);
     mote_connection_life_begin(connection, now_ns);
     *out = connection;
     return 0;
@@ -423,6 +424,12 @@ void mote_server_connection_free(struct mote_server_connection *connection)
     connection->owner = NULL;
     connection->inside--;
     free_if_unused(connection);
+}
+
+void mote_server_connection_set_tls(struct mote_server_connection *connection, const char *version, const char *suite)
+{
+    connection->facts.tls_version = version;
+    connection->facts.tls_suite = suite;
 }
 
 void mote_server_connection_set_certificate(struct mote_server_connection *connection,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS as clients see it: who gets in, with what, and what happens when the files change."""
 
+import re
 import shutil
 import signal
 import socket
@@ -121,6 +122,8 @@ def test_client_certificates(mote, files, choice):
     wait_for(lambda: len(program.events("rpc.finished")) == (2 if choice == "optional" else 1), what="the log's lines")
     assert [line.get("tls_subject") for line in program.events("rpc.finished")][:2] in (
         ["CN=client"], ["CN=client", None])
+    line = program.events("rpc.finished")[0]
+    assert re.match(r"TLSv1\.[23]/TLS[-0-9A-Z]+$", line["tls"]) and line["conn_id"] >= 1 and line["http2_stream"] == 1
 
 
 def test_protocols(mote, files):

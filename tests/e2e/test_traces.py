@@ -239,6 +239,24 @@ def test_over_tls(mote, tmp_path):
         assert program.stop() == 0
 
 
+def test_a_collector_that_asks_who_is_there(mote, tmp_path):
+    """The settings for traces alone win over those for all signals."""
+    authority = Identity(tmp_path, "authority", authority=True)
+    identity = Identity(tmp_path, "collector", issuer=authority, names=["localhost"])
+    client = Identity(tmp_path, "client", issuer=authority)
+    credentials = grpc.ssl_server_credentials([(identity.key.read_bytes(), identity.certificate.read_bytes())],
+                                              authority.certificate.read_bytes(), require_client_auth=True)
+    with Collector("127.0.0.1:0", credentials) as collector:
+        endpoint = "https://localhost:" + collector.address.rsplit(":", 1)[1]
+        program = serve(mote, "https://nobody.invalid:1", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint,
+                        OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE=str(authority.certificate),
+                        OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=str(client.certificate),
+                        OTEL_EXPORTER_OTLP_CLIENT_KEY=str(client.key))
+        check(program)
+        one_span(collector)
+        assert program.stop() == 0
+
+
 # --- collectors that are ill ------------------------------------------------------------------------------------------
 
 

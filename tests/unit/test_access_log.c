@@ -190,6 +190,8 @@ static void test_a_line(void **state)
     assert_true(has(&fixture, "user_agent=probe/1 req_bytes=0 resp_bytes=2 req_msgs=1 resp_msgs=1 "));
     assert_true(has(&fixture, "deadline_us=2000000 "));
     assert_true(has(&fixture, " peer="));
+    assert_true(has(&fixture, " conn_id=1 http2_stream=1 authority="));
+    assert_false(has(&fixture, "tls="));
     assert_true(has(&fixture, " authority="));
     assert_false(has(&fixture, "s3cr3t"));
     assert_false(has(&fixture, "private"));
