@@ -133,8 +133,7 @@ struct mote_store_position {
 /*
  * A page of users: what follows `after` in the order, up to `limit`; the caller's row function is called in order. At
  * most MOTE_STORE_LOOKED_MAX rows are read for it, by the index that leaves the fewest to look at; so with a filter a
- * page may be short, or empty, with more to come. One that looks at many is done in a later turn, and the rest behind
- * it.
+ * page may be short, or empty, with more to come. One that looks at many is done in a later turn, the rest behind it.
  */
 struct mote_store_list_users {
     struct mote_store_filter filter;

@@ -419,15 +419,14 @@ static void test_names_for_traces_alone(void **state)
         char text[64];
         set(load, "JWT_SECRET=" SECRET);
         for (size_t j = 0; j < 2; j++) {
-            const bool is_for_traces = strlen(orders[i][j]) == sizeof "OTEL_EXPORTER_OTLP_TRACES_" - 1;
-            snprintf(text, sizeof text, "%sENDPOINT=%s", orders[i][j], is_for_traces ? "http://a:1" : "http://b:1");
-            set(load, text);
-            snprintf(text, sizeof text, "%sHEADERS=%s", orders[i][j], is_for_traces ? "key=a" : "key=b");
-            set(load, text);
-            snprintf(text, sizeof text, "%sCERTIFICATE=%s", orders[i][j], is_for_traces ? "" : "b.pem");
-            set(load, text);
-            snprintf(text, sizeof text, "%sTIMEOUT=%s", orders[i][j], is_for_traces ? "1" : "2");
-            set(load, text);
+            const bool wins = strlen(orders[i][j]) == sizeof "OTEL_EXPORTER_OTLP_TRACES_" - 1;
+            const char *const rest[] = {wins ? "ENDPOINT=http://a:1" : "ENDPOINT=http://b:1",
+                                        wins ? "HEADERS=key=a" : "HEADERS=key=b",
+                                        wins ? "CERTIFICATE=" : "CERTIFICATE=b.pem", wins ? "TIMEOUT=1" : "TIMEOUT=2"};
+            for (size_t k = 0; k < COUNT(rest); k++) {
+                snprintf(text, sizeof text, "%s%s", orders[i][j], rest[k]);
+                set(load, text);
+            }
         }
         flag(load, "--otel-exporter-otlp-timeout=3");
         run(load);
@@ -441,14 +440,8 @@ static void test_names_for_traces_alone(void **state)
         }
         free_load(load);
     }
-    struct load *load = load_one("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json");
-    assert_string_equal(load->text,
-                        "P OTEL_EXPORTER_OTLP_PROTOCOL: this part of mote is not built yet; leave it unset or "
-                        "grpc\n");
-    free_load(load);
-    load = load_one("OTEL_EXPORTER_OTLP_CLIENT_KEY=key.pem");
-    assert_string_equal(load->text,
-                        "P OTEL_EXPORTER_OTLP_CLIENT_KEY: there is no OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE\n");
+    struct load *load = load_one("OTEL_EXPORTER_OTLP_CLIENT_KEY=key.pem");
+    assert_non_null(strstr(load->text, "KEY: there is no OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE\n"));
     free_load(load);
 }
 
