@@ -184,6 +184,7 @@ void mote_observe_print_status(FILE *out, void *of)
     }
     fputc(']', out);
     print_texts(out, observe, "connections_ended", MOTE_METRIC_TEXT_CONNECTION_ENDS);
+    print_texts(out, observe, "calls_aborted", MOTE_METRIC_TEXT_CALLS_ABORTED);
     print_texts(out, observe, "failures", MOTE_METRIC_TEXT_FAILURES);
     print_history(out, observe);
     fputs("}\n", out);

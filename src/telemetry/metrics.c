@@ -36,6 +36,7 @@ int mote_metrics_new(struct mote_metrics **out, struct mote_mem *mem, const stru
         shard->calls = (void *)(shard + 1);
         shard->exemplars = (void *)(shard->calls + options->indices);
         shard->outcomes = has_outcomes ? (void *)(shard->exemplars + options->indices) : NULL;
+        shard->mem = mem;
         metrics->shards[i] = shard;
     }
     *out = metrics;
@@ -48,7 +49,13 @@ void mote_metrics_free(struct mote_metrics *metrics)
         return;
     }
     for (size_t i = 0; i < metrics->options.shards; i++) {
-        mote_mem_release(metrics->mem, metrics->shards[i]);
+        struct mote_metrics_shard *shard = metrics->shards[i];
+        const size_t rows = shard != NULL && shard->outcomes != NULL ? metrics->options.indices : 0;
+        for (size_t j = 0; j < rows * MOTE_METRIC_CODES; j++) {
+            mote_mem_release(metrics->mem,
+                             atomic_load(&shard->outcomes[j / MOTE_METRIC_CODES].of[j % MOTE_METRIC_CODES]));
+        }
+        mote_mem_release(metrics->mem, shard);
     }
     mote_mem_release(metrics->mem, metrics);
 }
@@ -134,6 +141,23 @@ bool mote_metrics_read_exemplar(const struct mote_metrics *metrics, size_t metho
     return call->at_ns != INT64_MIN;
 }
 
+/* Without memory the call is not in these. */
+static void add_outcome(const struct mote_metrics_shard *shard, _Atomic(struct mote_metric_outcome *) *of,
+                        const struct mote_metric_call *call)
+{
+    struct mote_metric_outcome *outcome = atomic_load_explicit(of, memory_order_relaxed);
+    if (outcome == NULL) {
+        outcome = mote_mem_allocate_zeroed(shard->mem, sizeof *outcome);
+        if (outcome == NULL) {
+            return;
+        }
+        atomic_store_explicit(of, outcome, memory_order_release);
+    }
+    (void)observe(outcome->seconds, &mote_metrics_call_seconds, call->duration_ns);
+    (void)observe(outcome->sent, &mote_metrics_call_bytes, call->sent_bytes);
+    (void)observe(outcome->received, &mote_metrics_call_bytes, call->received_bytes);
+}
+
 void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, const struct mote_metric_call *call)
 {
     struct mote_metric_calls *calls = &shard->calls[method];
@@ -146,10 +170,7 @@ void mote_metrics_end_call(struct mote_metrics_shard *shard, size_t method, cons
         keep_exemplar(&shard->exemplars[method][bucket], call);
     }
     if (shard->outcomes != NULL) {
-        struct mote_metric_outcome *outcome = &shard->outcomes[method][code];
-        (void)observe(outcome->seconds, &mote_metrics_call_seconds, call->duration_ns);
-        (void)observe(outcome->sent, &mote_metrics_call_bytes, call->sent_bytes);
-        (void)observe(outcome->received, &mote_metrics_call_bytes, call->received_bytes);
+        add_outcome(shard, &shard->outcomes[method].of[code], call);
     }
 }
 
@@ -186,7 +207,11 @@ void mote_metrics_sum_outcome(const struct mote_metrics *metrics, size_t method,
 {
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < metrics->options.shards; i++) {
-        add_all(out, &metrics->shards[i]->outcomes[method][code], sizeof *out);
+        const struct mote_metric_outcome *outcome =
+            atomic_load_explicit(&metrics->shards[i]->outcomes[method].of[code], memory_order_acquire);
+        if (outcome != NULL) {
+            add_all(out, outcome, sizeof *out);
+        }
     }
 }
 

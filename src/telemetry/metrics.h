@@ -107,7 +107,11 @@ struct mote_metrics_shard {
     } texts[MOTE_METRIC_TEXTS_MAX];
     struct mote_metric_calls *calls; /* by the method's index */
     struct mote_metric_exemplar (*exemplars)[MOTE_METRIC_BUCKETS + 1];
-    struct mote_metric_outcome (*outcomes)[MOTE_METRIC_CODES]; /* NULL without MOTE_METRIC_FLAVOR_OTEL */
+    /* NULL without MOTE_METRIC_FLAVOR_OTEL. Each is made by the first call that ends so. */
+    struct mote_metric_outcomes {
+        _Atomic(struct mote_metric_outcome *) of[MOTE_METRIC_CODES];
+    } * outcomes;
+    struct mote_mem *mem;
 };
 
 struct mote_metric_method {

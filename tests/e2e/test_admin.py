@@ -199,20 +199,23 @@ def test_status(mote):
             health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         with pytest.raises(grpc.RpcError):
             channel.unary_unary("/user.v1.UserService/GetUser")(b"")
+        with pytest.raises(grpc.RpcError):
+            channel.stream_unary("/auth.v1.AuthService/Login")(iter(()))
     status, headers, body = ask(program, "/statusz.json")
     found = json.loads(body)
     assert status == 200 and headers["Content-Type"] == "application/json"
     assert found["state"] == "serving" and found["ready"] is True and found["store_healthy"] == 1
     assert found["connections_total"] >= 1 and abs(found["now"] - time.time()) < 5 and found["started"] <= found["now"]
     methods = {method["method"]: method for method in found["methods"]}
-    assert set(methods) == {"Check", "GetUser"} and found["failures"] == {"CREDENTIALS_MISSING": 1}
+    assert set(methods) == {"Check", "GetUser", "Login"} and found["failures"] == {"CREDENTIALS_MISSING": 1}
+    assert found["calls_aborted"] == {"no request message": 1}
     check = methods["Check"]
     assert (check["started"], check["handled"], check["ok"], check["server_errors"]) == (20, 20, 20, 0)
     assert 0 < check["p50"] <= check["p90"] <= check["p99"] < 10
-    wait_for(lambda: [row[1] for row in json.loads(ask(program, "/statusz.json")[2])["history"]][-1:] == [21],
+    wait_for(lambda: [row[1] for row in json.loads(ask(program, "/statusz.json")[2])["history"]][-1:] == [22],
              what="a sample with all calls")
     history = json.loads(ask(program, "/statusz.json")[2])["history"]
-    assert history == sorted(history) and history[-1][2] == 0
+    assert history == sorted(history) and history[-1][2] == 1
 
 
 def test_the_page_needs_nothing_else(mote):
