@@ -186,6 +186,15 @@ static void tell_observers(struct mote_call *call, enum mote_status status)
     }
 }
 
+static void release_bytes(struct mote_call *call)
+{
+    if (call->deframer.body.data != NULL || call->held.data != NULL || call->buffered != 0) {
+        mote_deframer_dispose(&call->deframer);
+        mote_buffer_dispose(&call->held);
+        (void)account(call, 0);
+    }
+}
+
 void mote_call_close(struct mote_call *call, enum mote_status status)
 {
     struct mote_server_worker *worker = mote_call_worker_of(call);
@@ -198,10 +207,8 @@ void mote_call_close(struct mote_call *call, enum mote_status status)
     if (worker->server->observed) {
         tell_observers(call, status);
     }
-    if (call->deframer.body.data != NULL || call->held.data != NULL) {
-        mote_deframer_dispose(&call->deframer);
-        mote_buffer_dispose(&call->held);
-        (void)account(call, 0);
+    if (!call->delivering) {
+        release_bytes(call);
     }
     mote_call_unref(call);
 }
@@ -330,6 +337,9 @@ static const void *decode(struct mote_call *call, struct mote_slice body)
     if (call->entry->method->prepare != NULL) {
         call->entry->method->prepare(call, call->request, body);
     }
+    if (call->state == MOTE_CALL_ENDED) {
+        return NULL; /* by that */
+    }
     const int error = mote_codec_decode_prepared(type, body, call->request, &failure);
     if (error == MOTE_EFIELD && call->entry->method->refused != NULL) {
         return &refused;
@@ -401,8 +411,7 @@ static bool must_wait(const struct mote_call *call, struct mote_slice input)
            mote_call_worker_of(call)->decompress_left == 0;
 }
 
-/* Takes what there is from the front of *input, until the handler pauses or the call ends, or has to wait. */
-static void deliver(struct mote_call *call, struct mote_slice *input)
+static void deliver_some(struct mote_call *call, struct mote_slice *input)
 {
     while (!call->paused && call->state != MOTE_CALL_ENDED) {
         if (must_wait(call, *input)) {
@@ -420,6 +429,18 @@ static void deliver(struct mote_call *call, struct mote_slice *input)
             return;
         }
         take_message(call, &message);
+    }
+}
+
+/* Takes what there is from the front of *input, until the handler pauses or the call ends, or has to wait. A call may
+ * end while a message is decoded, by its callbacks: its bytes stay until then. */
+static void deliver(struct mote_call *call, struct mote_slice *input)
+{
+    call->delivering = true;
+    deliver_some(call, input);
+    call->delivering = false;
+    if (call->state == MOTE_CALL_ENDED) {
+        release_bytes(call);
     }
 }
 

@@ -173,11 +173,11 @@ static void take_body(struct mote_client_call *call, struct mote_slice body)
     if (call->callbacks->prepare != NULL) {
         call->callbacks->prepare(call, call->response);
     }
-    if (mote_codec_decode_prepared(call->method->response, body, call->response, NULL) != 0) {
+    if (!call->ended && mote_codec_decode_prepared(call->method->response, body, call->response, NULL) != 0 &&
+        !call->ended) {
         mote_client_call_give_up(call, MOTE_STATUS_INTERNAL, "the response cannot be decoded");
-        return;
     }
-    if (call->callbacks->message != NULL) {
+    if (!call->ended && call->callbacks->message != NULL) {
         call->callbacks->message(call, call->response);
     }
 }

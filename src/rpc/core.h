@@ -176,6 +176,7 @@ struct mote_call {
     bool end_delivered;   /* the handler of a request stream knows it */
     bool counted;         /* in the numbers of handlers */
     bool paused, blocked; /* by the handler; the handler, which was told to wait */
+    bool delivering;      /* messages in its buffers are being read */
     bool endless;         /* a watch: does not hold up a drain */
     bool proto_subtype;
     bool has_identity, has_trace;
@@ -186,8 +187,7 @@ struct mote_call {
     uint64_t deadline_ns;
     uint64_t progress_ns;    /* when the last request bytes came */
     uint64_t received_bytes; /* of DATA */
-    uint64_t request_bytes, response_bytes;
-    uint64_t request_messages, response_messages;
+    uint64_t request_bytes, response_bytes, request_messages, response_messages;
     size_t buffered; /* what this call has in the accounts of connection and worker */
     void (*on_writable)(struct mote_call *call);
     void (*on_cancel)(struct mote_call *call, enum mote_status status);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "call_test.h"
+#include "rpc/core.h"
 
 static bool take_padding(pb_istream_t *stream, const pb_field_t *field, void **arg)
 {
@@ -72,8 +73,31 @@ static void test_prepared(void **state)
     teardown(&fixture);
 }
 
+/* The message is collected from pieces; a callback ends the call by it, and what is left of it can still be read. */
+static void test_refused_while_it_is_read(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\0\0\0\0\7\x12\3xxx\x08\7";
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = call_fixture_setup(&fixture, count_prepared);
+    fixture.prepare = prepare_padding;
+    for (size_t cut = 6; cut < 12; cut++) {
+        struct mote_stream *stream = mote_rpc_pair_request(pair, PREPARED, NULL, false);
+        mote_rpc_pair_write(stream, bytes, cut, false);
+        mote_rpc_pair_pump(pair);
+        mote_rpc_pair_write(stream, bytes + cut, 12 - cut, true);
+        assert_contains(call_fixture_answer(pair), "grpc-status=11 grpc-message=three\n");
+        assert_int_equal(pair->worker->buffered, 0);
+    }
+    assert_usable(pair);
+    teardown(&fixture);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_prepared)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prepared),
+        cmocka_unit_test(test_refused_while_it_is_read),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

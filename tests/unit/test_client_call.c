@@ -203,6 +203,34 @@ static void test_cancel(void **state)
 }
 
 /* Megabytes either way through windows of 64 KiB. */
+static void cancel_prepared(struct mote_client_call *call, void *response)
+{
+    assert_int_equal(((calculator_v1_CountResponse *)response)->number, 0);
+    mote_client_call_cancel(call);
+}
+
+/* The end is the last that is heard, also when it comes before a message is decoded. */
+static void test_cancel_before_decoding(void **state)
+{
+    (void)state;
+    static const struct mote_client_call_callbacks cancelling = {
+        .headers = note_headers, .prepare = cancel_prepared, .message = note_message, .ended = note_end};
+    struct call_fixture fixture;
+    struct mote_rpc_pair *pair = setup_client(&fixture);
+    struct seen seen = {.ended = false};
+    const struct mote_client_call_options options = {.method = &calculator_v1_Calculator_Count_method,
+                                                     .callbacks = &cancelling,
+                                                     .user = &seen,
+                                                     .timeout_ns = UINT64_MAX};
+    assert_int_equal(mote_client_call_start(&seen.call, pair->client_connection, &options, pair->now_ns), 0);
+    assert_int_equal(mote_client_call_send(seen.call, &(calculator_v1_CountRequest){.from = 1, .to = 3}), 0);
+    assert_int_equal(mote_client_call_half_close(seen.call), 0);
+    mote_rpc_pair_pump(pair);
+    assert_string_equal(seen.text, "h ");
+    assert_int_equal(seen.status, MOTE_STATUS_CANCELLED);
+    teardown(&fixture);
+}
+
 static void test_flow_control(void **state)
 {
     (void)state;
@@ -529,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel_before_decoding),
         cmocka_unit_test(test_flow_control),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_answers),
