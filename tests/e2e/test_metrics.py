@@ -465,3 +465,22 @@ def test_alerts_fire(mote, tmp_path):
         client.channel.close()
         assert program.stop() == 0
         wait_for(lambda: "MoteDown" in prometheus.firing(), 30, "an alert for the end")
+
+
+def test_the_dashboard_holds_together():
+    """What Grafana would show as an empty place: a panel over another, a data source of one machine, a variable that is not there."""
+    board = json.loads(DASHBOARD.read_text())
+    variables = {each["name"] for each in board["templating"]["list"]} | {"__rate_interval", "__all"}
+    panels = board["panels"]
+    taken = {}
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels) > 40
+    for panel in panels:
+        at = panel["gridPos"]
+        assert at["x"] >= 0 and at["x"] + at["w"] <= 24
+        for cell in itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])):
+            assert taken.setdefault(cell, panel["title"]) == panel["title"]
+        if panel["type"] != "row":
+            assert panel["fieldConfig"]["defaults"]["unit"] and panel["targets"]
+    text = DASHBOARD.read_text()
+    assert set(re.findall(r'"uid": "([^"]*)"', text)) == {"${datasource}", "mote"}
+    assert set(re.findall(r"\$\{?(\w+)", text)) == variables
