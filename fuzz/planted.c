@@ -88,17 +88,17 @@ bool __wrap_mote_h2_next_event(struct mote_h2 *h2, struct mote_event *event)
 #ifdef PLANTED_request
 #include "codec/walk.h"
 
-int __real_mote_codec_walk(const struct mote_message_type *type, struct mote_slice in,
+int __real_mote_codec_walk(const struct mote_message_type *type, struct mote_slice in, void *out,
                            struct mote_codec_failure *failure);
-int __wrap_mote_codec_walk(const struct mote_message_type *type, struct mote_slice in,
+int __wrap_mote_codec_walk(const struct mote_message_type *type, struct mote_slice in, void *out,
                            struct mote_codec_failure *failure);
 
 /* A NUL is taken for the end of a string. */
-int __wrap_mote_codec_walk(const struct mote_message_type *type, struct mote_slice in,
+int __wrap_mote_codec_walk(const struct mote_message_type *type, struct mote_slice in, void *out,
                            struct mote_codec_failure *failure)
 {
     struct mote_codec_failure found = {.count = 0};
-    const int error = __real_mote_codec_walk(type, in, &found);
+    const int error = __real_mote_codec_walk(type, in, out, &found);
     if (failure != NULL) {
         *failure = found;
     }

@@ -56,8 +56,10 @@ void mote_mem_system_trim(void)
 void mote_mem_wipe_large(void *pointer, size_t length)
 {
     char *bytes = pointer;
+    size_t piece = MOTE_MEM_WIPE_PIECE;
+    __asm__("" : "+r"(piece)); /* unknown to the compiler, which would take that instruction, too */
     for (; length > MOTE_MEM_WIPE_PIECE; length -= MOTE_MEM_WIPE_PIECE) {
-        mote_mem_wipe(bytes, MOTE_MEM_WIPE_PIECE);
+        mote_mem_wipe(bytes, piece);
         bytes += MOTE_MEM_WIPE_PIECE;
     }
     mote_mem_wipe(bytes, length);

@@ -5,6 +5,7 @@
  */
 #include "base/text.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define ASCII_MASK 0x8080808080808080u
@@ -192,69 +193,106 @@ int mote_base64_decode(uint8_t *out, size_t *out_length, struct mote_slice in, e
     return 0;
 }
 
-static char *hex_put(char *out, const uint8_t *data, size_t length)
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static void hex_put_four(char out[8], const uint8_t in[4])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < length; i++) {
-        *out++ = digits[data[i] >> 4];
-        *out++ = digits[data[i] & 15];
-    }
-    return out;
+    uint32_t four;
+    memcpy(&four, in, sizeof four);
+    uint64_t values = be32toh(four);
+    values = (values | values << 16) & UINT64_C(0x0000ffff0000ffff);
+    values = (values | values << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    values = (values | values << 4) & EACH(0x0f);
+    const uint64_t is_letter = (values + EACH(6)) >> 4 & EACH(1);
+    const uint64_t text = htobe64(values + EACH('0') + is_letter * ('a' - 10 - '0'));
+    memcpy(out, &text, sizeof text);
 }
 
 void mote_hex_encode(char *out, struct mote_slice in)
 {
-    (void)hex_put(out, in.data, in.length);
+    size_t i = 0;
+    for (; in.length - i >= 4; i += 4) {
+        hex_put_four(out + 2 * i, in.data + i);
+    }
+    for (; i < in.length; i++) {
+        char eight[8];
+        hex_put_four(eight, (const uint8_t[4]){0, 0, 0, in.data[i]});
+        memcpy(out + 2 * i, eight + 6, 2);
+    }
+}
+
+/* Eight digits of either case; false when there is anything else. */
+static bool hex_take_four(uint8_t out[4], const uint8_t in[8])
+{
+    uint64_t text;
+    memcpy(&text, in, sizeof text);
+    text = be64toh(text);
+    /* A sum has its top bit set in the bytes that are too large; no byte carries, for all are below 0x80. */
+    const uint64_t seven = text & EACH(0x7f);
+    const uint64_t letter = (seven | EACH(0x20)) ^ EACH(0x60); /* 1 to 6 */
+    const uint64_t is_letter = (letter + EACH(0x7f)) & ~(letter + EACH(0x79)) & EACH(0x80);
+    const uint64_t is_digit = ~((seven ^ EACH(0x30)) + EACH(0x76)) & EACH(0x80);
+    uint64_t values = (text & EACH(0x0f)) + (is_letter >> 7) * 9;
+    values = (values | values >> 4) & UINT64_C(0x00ff00ff00ff00ff);
+    values = (values | values >> 8) & UINT64_C(0x0000ffff0000ffff);
+    const uint32_t four = htobe32((uint32_t)(values | values >> 16));
+    memcpy(out, &four, sizeof four);
+    return ((is_letter | is_digit) & ~text) == EACH(0x80);
 }
 
 /* Reads 2 × `length` digits, of either case; false when there is anything else. */
 static bool hex_take(uint8_t *out, const uint8_t *in, size_t length)
 {
-    static const uint8_t values[256] = {
-        ['0'] = V(0),  ['1'] = V(1),  ['2'] = V(2),  ['3'] = V(3),  ['4'] = V(4),  ['5'] = V(5),
-        ['6'] = V(6),  ['7'] = V(7),  ['8'] = V(8),  ['9'] = V(9),  ['a'] = V(10), ['b'] = V(11),
-        ['c'] = V(12), ['d'] = V(13), ['e'] = V(14), ['f'] = V(15), ['A'] = V(10), ['B'] = V(11),
-        ['C'] = V(12), ['D'] = V(13), ['E'] = V(14), ['F'] = V(15),
-    };
-    uint32_t all = VALID;
-    for (size_t i = 0; i < length; i++) {
-        const uint32_t high = values[in[2 * i]];
-        const uint32_t low = values[in[2 * i + 1]];
-        all &= high & low;
-        out[i] = (uint8_t)(high << 4 | (low & 15));
+    bool good = true;
+    for (; length >= 4; length -= 4, out += 4, in += 8) {
+        good = hex_take_four(out, in) && good;
     }
-    return (all & VALID) != 0;
+    for (; length > 0; length--, in += 2) {
+        const uint8_t eight[8] = {'0', '0', '0', '0', '0', '0', in[0], in[1]};
+        uint8_t four[4];
+        good = hex_take_four(four, eight) && good;
+        *out++ = four[3];
+    }
+    return good;
 }
 
-/* The bytes of a UUID between its hyphens. */
-#define UUID_GROUPS 5u
-static const uint8_t uuid_groups[UUID_GROUPS] = {4, 2, 2, 2, 6};
+/* Where its hyphens are. */
+static const uint8_t uuid_hyphens[] = {8, 13, 18, 23};
+#define UUID_DIGITS 32u
 
 void mote_uuid_format(char *out, const uint8_t uuid[16])
 {
-    out = hex_put(out, uuid, uuid_groups[0]);
-    uuid += uuid_groups[0];
-    for (size_t group = 1; group < UUID_GROUPS; group++) {
-        *out++ = '-';
-        out = hex_put(out, uuid, uuid_groups[group]);
-        uuid += uuid_groups[group];
+    char digits[UUID_DIGITS];
+    mote_hex_encode(digits, mote_slice(uuid, 16));
+    memcpy(out, digits, 8);
+    memcpy(out + 9, digits + 8, 4);
+    memcpy(out + 14, digits + 12, 4);
+    memcpy(out + 19, digits + 16, 4);
+    memcpy(out + 24, digits + 20, 12);
+    for (size_t i = 0; i < sizeof uuid_hyphens; i++) {
+        out[uuid_hyphens[i]] = '-';
     }
 }
 
 int mote_uuid_parse(uint8_t uuid[16], struct mote_slice text)
 {
+    uint8_t digits[UUID_DIGITS];
     uint8_t parsed[16];
     if (text.length != MOTE_UUID_TEXT_LENGTH) {
         return MOTE_EDECODE;
     }
-    const uint8_t *in = text.data;
-    size_t done = 0;
-    for (size_t group = 0; group < UUID_GROUPS; group++) {
-        if ((group != 0 && *in++ != '-') || !hex_take(parsed + done, in, uuid_groups[group])) {
+    for (size_t i = 0; i < sizeof uuid_hyphens; i++) {
+        if (text.data[uuid_hyphens[i]] != '-') {
             return MOTE_EDECODE;
         }
-        done += uuid_groups[group];
-        in += (size_t)2 * uuid_groups[group];
+    }
+    memcpy(digits, text.data, 8);
+    memcpy(digits + 8, text.data + 9, 4);
+    memcpy(digits + 12, text.data + 14, 4);
+    memcpy(digits + 16, text.data + 19, 4);
+    memcpy(digits + 20, text.data + 24, 12);
+    if (!hex_take(parsed, digits, sizeof parsed)) {
+        return MOTE_EDECODE;
     }
     memcpy(uuid, parsed, sizeof parsed);
     return 0;

@@ -16,6 +16,15 @@ static struct mote_slice token_of(struct mote_slice authorization)
     return mote_slice(authorization.data + scheme.length, authorization.length - scheme.length);
 }
 
+/* All calls of a turn are judged by one time. */
+static int64_t seconds_of_turn(struct mote_services_worker *worker)
+{
+    if (worker->turn_seconds == 0) {
+        worker->turn_seconds = mote_services_worker_seconds(worker);
+    }
+    return worker->turn_seconds;
+}
+
 static enum mote_failure_id verify(struct mote_services_worker *worker, struct mote_slice token, int64_t now,
                                    struct mote_identity *identity)
 {
@@ -49,8 +58,7 @@ enum mote_failure_id mote_authenticate_token(struct mote_services_worker *worker
                                              struct mote_identity *identity)
 {
     *identity = (struct mote_identity){0};
-    int64_t now = mote_services_worker_seconds(worker);
-    enum mote_failure_id failure = verify(worker, token, now, identity);
+    enum mote_failure_id failure = verify(worker, token, seconds_of_turn(worker), identity);
     if (failure != MOTE_FAILURE_COUNT) {
         return failure;
     }
@@ -60,7 +68,7 @@ enum mote_failure_id mote_authenticate_token(struct mote_services_worker *worker
 enum mote_failure_id mote_authenticate_again(struct mote_services_worker *worker, const struct mote_identity *identity)
 {
     enum mote_revocation_verdict verdict;
-    int result = mote_revocation_check(&worker->revocation, identity, mote_services_worker_seconds(worker), &verdict);
+    int result = mote_revocation_check(&worker->revocation, identity, seconds_of_turn(worker), &verdict);
     if (result != 0) {
         return mote_failure_of_store(result);
     }

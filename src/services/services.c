@@ -76,6 +76,7 @@ void mote_services_worker_end_turn(struct mote_services_worker *worker)
 {
     (void)mote_services_worker_keyring(worker); /* keys that are out of force go, also where no call comes */
     mote_store_session_end_turn(worker->session);
+    worker->turn_seconds = 0;
 }
 
 /*

@@ -21,6 +21,7 @@ struct mote_services_worker {
     struct mote_store_session *session;
     struct mote_keyring *held; /* by mote_services_worker_keyring */
     struct mote_token_cache *cache;
+    int64_t turn_seconds;         /* the time that tokens are judged by; 0: not looked at in this turn */
     struct mote_counter *lookups; /* [2]: found, not found; NULL: not counted */
     struct mote_revocation revocation;
     struct mote_watches watches;

@@ -9,7 +9,9 @@
  */
 #include "store/schema.h"
 
+#include <endian.h>
 #include <stdio.h>
+#include <string.h>
 
 /* What every version has had since these came, made again when the table is. */
 #define COUNT_TRIGGERS                                                                                                 \
@@ -215,13 +217,11 @@ static const char *const steps[MOTE_SCHEMA_VERSION] = {
 
 int64_t mote_schema_user_key(const uint8_t id[16])
 {
-    uint64_t key = 0;
-    for (int i = 0; i < 6; i++) {
-        key = key << 8 | id[i];
-    }
-    key = key << 12 | (uint64_t)(id[6] & 0x0f) << 8 | id[7];
-    key = key << 9 | (uint64_t)(id[8] & 0x3f) << 3 | id[9] >> 5;
-    return (int64_t)(key & INT64_MAX);
+    uint64_t half[2];
+    memcpy(half, id, sizeof half);
+    const uint64_t first = be64toh(half[0]); /* 48 bits of the time, 4 of the version */
+    const uint64_t last = be64toh(half[1]);  /* 2 of the variant */
+    return (int64_t)((first >> 16 << 21 | (first & 0xfff) << 9 | (last >> 53 & 0x1ff)) & INT64_MAX);
 }
 
 static void run_user_key(sqlite3_context *context, int count, sqlite3_value **values)

@@ -15,10 +15,10 @@
 
 #define SESSION_COLUMNS "id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address, revoke_time"
 
-/* At the place that the id tells; where another is, or nobody, by the index. */
+/* At the place that the id tells; where another is, or nobody, by the index. The first row is the answer. */
 #define BY_ID(columns)                                                                                                 \
     "SELECT " columns " FROM users WHERE key = ?2 AND +id = ?1 UNION ALL "                                             \
-    "SELECT " columns " FROM users WHERE id = ?1 LIMIT 1"
+    "SELECT " columns " FROM users WHERE id = ?1"
 
 /* The ranges of users that filters ask for. The index is named: which one is the cheapest, the caller has counted. */
 #define BY_USERNAME "FROM users INDEXED BY users_username WHERE username >= ?1 AND username <= ?2 LIMIT ?3"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The encoder by field rules against nanopb's: for messages of every kind of field with random content, valid or not,
- * both write the same bytes, or the former leaves it to the latter. nanopb reads its own descriptors, so a rule with a
+ * What is done by field rules against nanopb, for messages of every kind of field with random content. Encoding, valid
+ * or not: both write the same bytes, or the former leaves it to the latter. Decoding, broken or not: both refuse, or
+ * both make the same struct. nanopb reads its own descriptors, so a rule with a
  * wrong place or form shows too.
  */
 #include <setjmp.h>
@@ -11,11 +12,13 @@
 
 #include <cmocka.h>
 
+#include <pb_decode.h>
 #include <pb_encode.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/plain.h"
+#include "codec/walk.h"
 #include "codec_test.mote.h"
 #include "plain_test.mote.h"
 
@@ -184,9 +187,9 @@ static bool encode_plain(const struct mote_message_type *type, const void *messa
 }
 
 static const struct mote_message_type *const plain_types[] = {
-    &codec_test_v1_Scalars_type, &codec_test_v1_Inner_type,   &codec_test_v1_Bounded_type,
-    &codec_test_v1_Sparse_type,  &codec_test_v1_Nothing_type, &codec_test_v1_LongPath_type,
-    &plain_test_v1_Leaf_type,    &plain_test_v1_Kinds_type,   &plain_test_v1_Lengths_type,
+    &codec_test_v1_Scalars_type, &codec_test_v1_Inner_type,    &codec_test_v1_Bounded_type, &codec_test_v1_Sparse_type,
+    &codec_test_v1_Nothing_type, &codec_test_v1_LongPath_type, &plain_test_v1_Leaf_type,    &plain_test_v1_Kinds_type,
+    &plain_test_v1_Lengths_type, &plain_test_v1_Flat_type,
 };
 
 static uint8_t expected[CONTENT_MAX];
@@ -328,6 +331,63 @@ static void what_only_nanopb_can_is_left_to_it(void **state)
     }
 }
 
+/* --- decoding -------------------------------------------------------------------------------------------------- */
+
+static const struct mote_message_type *const decoded_types[] = {
+    &plain_test_v1_Flat_type,    &codec_test_v1_Scalars_type, &codec_test_v1_Inner_type, &codec_test_v1_Sparse_type,
+    &codec_test_v1_Nothing_type, &codec_test_v1_Bounded_type, &plain_test_v1_Kinds_type,
+};
+
+/* The encodings of up to three messages one behind the other, so that fields come again, sometimes with other bytes. */
+static size_t make_bytes(const struct mote_message_type *type, uint8_t *message, uint8_t *out)
+{
+    size_t length = 0;
+    for (size_t left = random_below(4); left > 0; left--) {
+        size_t more = 0;
+        fill_message(type, message, false);
+        assert_true(encode_by_nanopb(type, message, expected, &more));
+        memcpy(out + length, expected, more);
+        length += more;
+    }
+    if (length > 0 && random_below(2) == 0) {
+        out[random_below(length)] = (uint8_t)random_bits();
+        length -= random_below(4) == 0 ? random_below(length) : 0;
+    }
+    return length;
+}
+
+static void messages_are_decoded_as_nanopb_does(void **state)
+{
+    (void)state;
+    static uint8_t bytes[3 * CONTENT_MAX];
+    size_t refused = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(decoded_types); i++) {
+        const struct mote_message_type *type = decoded_types[i];
+        uint8_t *ours = malloc(type->size);
+        uint8_t *theirs = calloc(1, type->size);
+        assert_true(ours != NULL && theirs != NULL);
+        for (size_t round = 0; round < 5000; round++) {
+            size_t length = make_bytes(type, ours, bytes);
+            uint8_t *in = malloc(length + 1); /* of just that size, for AddressSanitizer */
+            assert_non_null(in);
+            memcpy(in, bytes, length);
+            pb_istream_t stream = pb_istream_from_buffer(in, length);
+            memset(theirs, 0, type->size);
+            bool decoded = mote_codec_walk(type, mote_slice(in, length), NULL, NULL) == 0 &&
+                           pb_decode_ex(&stream, type->descriptor, theirs, PB_DECODE_NOINIT);
+            assert_int_equal(mote_codec_decode(type, mote_slice(in, length), ours, NULL) == 0, decoded);
+            if (decoded) {
+                assert_memory_equal(ours, theirs, type->size);
+            }
+            refused += decoded ? 0 : 1;
+            free(in);
+        }
+        free(ours);
+        free(theirs);
+    }
+    assert_true(refused > 1000 && refused < 20000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +397,7 @@ int main(void)
         cmocka_unit_test(values_over_their_bounds_are_refused),
         cmocka_unit_test(lengths_at_the_steps_of_a_varint),
         cmocka_unit_test(what_only_nanopb_can_is_left_to_it),
+        cmocka_unit_test(messages_are_decoded_as_nanopb_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
