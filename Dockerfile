@@ -21,9 +21,10 @@ RUN cmake --preset static -DMOTE_REVISION="${REVISION}" \
     && install -D -m 0555 build/static/mote /image/mote \
     && package/licences /image/usr/share \
     && install -d -m 0755 /image/var/lib && install -d -m 0700 /store/mote
+ARG CREATED=
+RUN package/sbom /image/usr/share/doc/mote/sbom.spdx.json "${CREATED}"
 
 FROM scratch
-ARG DEBIAN
 ARG REVISION=
 ARG CREATED=
 LABEL org.opencontainers.image.title="mote" \

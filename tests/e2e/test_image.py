@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 MEBIBYTE = 1 << 20
 OWNER = 65532
 PASSWORD = "correct horse battery"
+SBOM = "usr/share/doc/mote/sbom.spdx.json"
 
 
 def run(*command, **options):
@@ -135,6 +136,7 @@ def test_what_is_in_the_image(image, record_property):
     assert [path for path in files if entries[path].st_mode & 0o111] == ["mote"]
     assert entries["mote"].st_mode & 0o777 == 0o555
     rest = [path for path in files if path != "mote"]
+    rest.remove(SBOM)
     assert all(re.fullmatch(r"usr/share/(doc/[^/]+/copyright|common-licenses/[^/]+)", path) for path in rest), rest
     rows = [line.split(",") for line in (ROOT / "third_party/libraries.csv").read_text(encoding="utf-8").splitlines()[1:]]
     for package in ["mote", "libc6-dev", *(row[7].split()[0] for row in rows if row[8] == "build")]:
@@ -147,6 +149,21 @@ def test_what_is_in_the_image(image, record_property):
     record_property("image", f"{unpacked / MEBIBYTE:.2f} MiB, {sent / MEBIBYTE:.2f} MiB to pull, of which the program "
                              f"{entries['mote'].st_size / MEBIBYTE:.2f} MiB")
     assert unpacked <= 8 * MEBIBYTE
+
+
+def test_what_the_program_is_made_of(image):
+    document = json.loads((image.root / SBOM).read_text(encoding="utf-8"))
+    assert document["spdxVersion"] == "SPDX-2.3" and document["creationInfo"]["created"] == "2026-01-01T00:00:00Z"
+    packages = {package["name"]: package for package in document["packages"]}
+    linked = [relation["relatedSpdxElement"] for relation in document["relationships"] if relation["relationshipType"] == "STATIC_LINK"]
+    rows = [line.split(",") for line in (ROOT / "third_party/libraries.csv").read_text(encoding="utf-8").splitlines()[1:]]
+    for name in ["glibc", "libgcc", *(row[0] for row in rows if row[8] == "build")]:
+        assert packages[name]["SPDXID"] in linked
+        assert re.match(r"pkg:deb/debian/[\w.+-]+@\d[^?]*\?arch=\w+&distro=debian-\d+$", packages[name]["externalRefs"][0]["referenceLocator"])
+    told = dict(re.findall(r"(libuv|nghttp2|sqlite) ([\d.]+)", run(image.root / "mote", "version")))
+    assert len(told) == 3
+    for name, version in told.items():
+        assert packages[name]["versionInfo"].startswith(version)
 
 
 class Container:
