@@ -111,7 +111,7 @@ static void warn(struct process *process)
     const struct mote_options *options = &process->options;
     const struct mote_limits *limits = &process->effective.limits;
     uint64_t share = limits->buffered_max / process->effective.workers;
-    if (options->insecure && !mote_options_listen_is_local(options)) {
+    if (options->insecure && options->tls_cert_file == NULL && !mote_options_listen_is_local(options)) {
         mote_log(process->log, MOTE_LOG_WARN, "app", "config.insecure",
                  "INSECURE: passwords and tokens cross the network in the clear",
                  mote_log_text("listen", options->listen));

@@ -77,6 +77,12 @@ def test_prometheus_and_grafana():
 def test_kubernetes():
     check(BIN / "kubernetes-validate", "--strict", *(DEPLOY / "kubernetes").glob("*.yaml"))
     pod = documents("kubernetes/mote.yaml")[0]["spec"]["template"]["spec"]
+    for spec in (pod, documents("kubernetes/command.yaml")[0]["spec"]):
+        assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["runAsUser"] == 65532
+        assert not spec["automountServiceAccountToken"]
+        context = spec["containers"][0]["securityContext"]
+        assert context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"]
+        assert context["capabilities"] == {"drop": ["ALL"]}
     settings = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
     seconds = [int(settings[name].removesuffix("s")) for name in ("SHUTDOWN_DELAY", "SHUTDOWN_GRACE_PERIOD")]
     assert sum(seconds) + 2 <= pod["terminationGracePeriodSeconds"]

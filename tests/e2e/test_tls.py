@@ -349,9 +349,11 @@ def test_bad_files_at_start(mote, files, tmp_path):
 
 
 def test_addresses_of_a_network_need_no_insecure(mote, files):
-    program = serve(mote, files.server, LISTEN="0.0.0.0:0")
-    assert not program.events("config.insecure")
-    assert program.stop() == 0
+    """Where it is set all the same, as in the image, nothing is said of a clear that is not there."""
+    for insecure in ("false", "true"):
+        program = serve(mote, files.server, LISTEN="0.0.0.0:0", INSECURE=insecure)
+        assert not program.events("config.insecure")
+        assert program.stop() == 0
 
 
 def test_renegotiation_is_refused(mote, files):
