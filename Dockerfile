@@ -2,14 +2,15 @@
 # The image of mote: the program alone, linked statically, with nothing else that could be run. docs/deploy/README.md is
 # how it is built, tried and used. It is written so that every builder can build it: no front end is fetched, and what it
 # needs beside Debian's packages (third_party/libraries.csv) is in this folder.
-#   DEBIAN    which Debian it is built on: bookworm or trixie
+#   BASE      what it is built on: Debian 12 or 13, by its digest where it must not change unseen
 #   REVISION  the commit, for `mote version` and a label;  CREATED  a time (RFC 3339), for a label
-ARG DEBIAN=bookworm
+ARG BASE=debian:bookworm-slim
 
-FROM debian:${DEBIAN}-slim AS build
+FROM ${BASE} AS build
 WORKDIR /mote
-COPY third_party third_party
+COPY third_party/install third_party/libraries.csv third_party/tools.csv third_party/
 RUN third_party/install build
+COPY third_party third_party
 COPY CMakeLists.txt CMakePresets.json LICENSE ./
 COPY package package
 COPY proto proto

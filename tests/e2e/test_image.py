@@ -69,7 +69,7 @@ class Image:
         self.buildah("from", "--name", "base", "scratch")
         self.buildah("add", "--quiet", "base", base(), "/")
         self.buildah("commit", "--quiet", "--rm", "base", f"docker.io/library/debian:{name}-slim")
-        self.buildah("bud", "--format", "docker", "--pull-never", "--build-arg", f"DEBIAN={name}", "--build-arg", "REVISION=1234567",
+        self.buildah("bud", "--format", "docker", "--pull-never", "--build-arg", f"BASE=debian:{name}-slim", "--build-arg", "REVISION=1234567",
                      "--build-arg", "CREATED=2026-01-01T00:00:00Z", "--tag", self.tag, ROOT)
         self.config = json.loads(self.buildah("inspect", "--type", "image", self.tag))["Docker"]["config"]
         self.buildah("from", "--name", "made", "--pull-never", self.tag)
