@@ -201,6 +201,8 @@ def test_spans_are_counted(mote):
 
     def answer(context, number):
         rejected = {"rejected_spans": 1} if number == 1 else {}
+        if number == 3:
+            context.abort(grpc.StatusCode.INTERNAL, "not again")
         return trace_service_pb2.ExportTraceServiceResponse(partial_success=rejected)
 
     with Collector(answer=answer) as collector:
@@ -212,6 +214,8 @@ def test_spans_are_counted(mote):
             assert samples(program)["mote_otlp_spans_exported_total"] == 0
             health(channel).Check(health_pb2.HealthCheckRequest())
             wait_for(lambda: samples(program)["mote_otlp_spans_exported_total"] == 1, what="an exported span")
+            health(channel).Check(health_pb2.HealthCheckRequest())
+            wait_for(lambda: samples(program)['mote_otlp_spans_dropped_total{reason="export_failed"}'] == 1, what="a lost span")
             collector.__exit__()
             for _ in range(40):
                 health(channel).Check(health_pb2.HealthCheckRequest())
