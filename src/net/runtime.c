@@ -203,6 +203,7 @@ static int start_threads(struct mote_runtime *runtime, char problem[MOTE_RUNTIME
             }
             return MOTE_ENOMEM;
         }
+        (void)pthread_setname_np(worker->thread, "mote-worker");
         runtime->started++;
     }
     return 0;

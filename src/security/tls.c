@@ -183,11 +183,11 @@ static void read_plain(struct mote_tls *tls, struct mote_tls_room *plain)
             fail(tls, "the peer asks for what it was refused before");
             return;
         }
-        if (code > 0) {
-            plain->length += (size_t)code;
+        if (code >= 0) {
+            plain->length += (size_t)code; /* 0: an empty record; mbedtls takes no four of them in a row */
             continue;
         }
-        if (code == 0 || code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || code == MBEDTLS_ERR_SSL_CONN_EOF) {
+        if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || code == MBEDTLS_ERR_SSL_CONN_EOF) {
             tls->result = MOTE_ECLOSED;
             return;
         }

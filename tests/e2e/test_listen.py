@@ -2,7 +2,10 @@
 """What a server listens on: several addresses at once, files of unix sockets, sockets handed over by a service manager,
 the address for probes, and what cannot be listened on."""
 
+import contextlib
+import ctypes
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -299,6 +302,52 @@ def test_watchdog_of_another_process(mote):
         assert manager.recv(1000).startswith(b"READY=1")
         with pytest.raises(TimeoutError):
             manager.recv(1000)
+        assert program.stop() == 0
+
+
+@contextlib.contextmanager
+def stopped(thread):
+    """One thread of a process stands still, the others go on (ptrace(2))."""
+    seize, interrupt, detach, wait_all = 0x4206, 0x4207, 17, 0x40000000
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def trace(request):
+        if libc.ptrace(request, thread, None, None) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), f"ptrace {request:#x}")
+
+    trace(seize)
+    trace(interrupt)
+    os.waitpid(thread, wait_all)
+    try:
+        yield
+    finally:
+        trace(detach)
+
+
+def test_watchdog_sees_a_worker_that_is_stuck(mote):
+    """Nothing is said while one of the workers does not come round, whatever the other does; then it goes on."""
+    path = str(mote.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(10)
+        program = mote.serve(NOTIFY_SOCKET=path, WATCHDOG_USEC="3000000", WORKERS="2")
+        while manager.recv(1000) != b"WATCHDOG=1":
+            pass
+        threads = [int(entry.name) for entry in pathlib.Path(f"/proc/{program.process.pid}/task").iterdir()
+                   if (entry / "comm").read_text(encoding="utf-8").strip() == "mote-worker"]
+        assert len(threads) == 2
+        for thread in threads:
+            with stopped(thread):
+                time.sleep(2.5)  # one look had begun before, and its answer was there
+                manager.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        manager.recv(1000)
+                manager.settimeout(2.5)
+                with pytest.raises(TimeoutError):
+                    manager.recv(1000)
+            manager.settimeout(10)
+            assert manager.recv(1000) == b"WATCHDOG=1"
         assert program.stop() == 0
 
 

@@ -620,6 +620,61 @@ static void test_memory(void **state)
     assert_true(mote_failing_mem_check(use_memory, NULL) > 0);
 }
 
+/* --- mbedtls without memory -------------------------------------------------------------------------------------- */
+
+static size_t allocations; /* of mbedtls, since it was set back */
+static size_t failing_allocation;
+
+/* In the place of the C library's, for mbedtls too. */
+void *calloc(size_t count, size_t size)
+{
+    if (++allocations == failing_allocation || (size != 0 && count > SIZE_MAX / size)) {
+        return NULL;
+    }
+    void *block = malloc(count * size);
+    return block != NULL ? memset(block, 0, count * size) : NULL;
+}
+
+/* A handshake with one allocation failing either fails, on both ends, or all is as it should be. */
+static bool shake_hands_without(size_t number, struct mote_tls_context *client_side,
+                                struct mote_tls_context *server_side)
+{
+    static const uint8_t text[] = "to be read";
+    struct pair *pair = pair_new(mote_tls_context_ref(client_side), mote_tls_context_ref(server_side), "one.example");
+    allocations = 0;
+    failing_allocation = number;
+    pump(pair);
+    failing_allocation = 0;
+    const bool was_reached = allocations >= number;
+    if (is_up(pair)) {
+        send_all(pair, &pair->client, &pair->server, text, sizeof text);
+        send_all(pair, &pair->server, &pair->client, text, sizeof text);
+        assert_memory_equal(pair->server.plain, text, sizeof text);
+        assert_memory_equal(pair->client.plain, text, sizeof text);
+    } else {
+        assert_true(was_reached);
+        assert_true(pair->client.result != 0 || pair->server.result != 0);
+        assert_int_equal(pair->server.plain_length, 0);
+    }
+    pair_free(pair);
+    return was_reached;
+}
+
+static void test_handshake_without_memory(void **state)
+{
+    struct mote_tls_context *client_side = client_context(&client, &authority);
+    struct mote_tls_context *server_side = server_context(&server_ec, NULL, MOTE_TLS_CLIENT_AUTH_REQUIRED);
+    (void)state;
+    assert_false(shake_hands_without(SIZE_MAX, client_side, server_side));
+    const size_t all = allocations;
+    /* Nearly all are numbers of elliptic curves: of those in the middle a few. */
+    for (size_t i = 1; i <= all; i += i < 60 || i + 60 > all ? 1 : 499) {
+        (void)shake_hands_without(i, client_side, server_side);
+    }
+    mote_tls_context_unref(client_side);
+    mote_tls_context_unref(server_side);
+}
+
 static int make_identities(void **state)
 {
     (void)state;
@@ -664,6 +719,7 @@ int main(void)
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_end_of_certificates),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_handshake_without_memory),
     };
     return cmocka_run_group_tests(tests, make_identities, NULL);
 }
