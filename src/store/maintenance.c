@@ -240,10 +240,16 @@ void mote_maintenance_after_commit(struct mote_writer *writer, uint64_t now)
     if (writer->wal_pages < LOG_PAGES_SOFT) {
         return;
     }
-    int mode = writer->wal_pages < LOG_PAGES_HARD ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
-    note_checkpoint(writer, checkpoint(writer, mode), now);
-    if (writer->wal_pages >= LOG_PAGES_WARN && writer->reported != MOTE_EBUSY) {
-        writer->reported = MOTE_EBUSY;
+    const bool waits = writer->wal_pages >= LOG_PAGES_HARD && now >= writer->wait_again_at;
+    int result = checkpoint(writer, waits ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE);
+    if (waits && result == MOTE_EBUSY) {
+        writer->wait_again_at = now + CHECKPOINT_IDLE_NS; /* a reader that does not end: writes do not wait for it */
+    }
+    note_checkpoint(writer, result, now);
+    if (writer->wal_pages < LOG_PAGES_WARN) {
+        writer->warned_of_log = false;
+    } else if (!writer->warned_of_log) {
+        writer->warned_of_log = true;
         mote_log(writer->log, MOTE_LOG_WARN, "store", "store.log_grows",
                  "another program holds a read transaction on the database open",
                  mote_log_int("pages", writer->wal_pages));

@@ -40,6 +40,8 @@ struct mote_writer {
     ino_t log_inode;   /* of the write-ahead log */
     uint64_t retry_at; /* monotonic, as the two below; UINT64_MAX: not planned */
     uint64_t checkpoint_at;
+    uint64_t wait_again_at; /* a checkpoint may wait for readers */
+    bool warned_of_log;
     uint64_t upkeep_at;
     uint64_t look_at; /* when to see whether the file is still there */
 };
