@@ -170,6 +170,7 @@ def sign(program, token, metadata):
             guestbook_pb2.SignRequest(), timeout=10, metadata=[("authorization", f"Bearer {token}"), *metadata.items()])
 
 
+@pytest.mark.thread
 def test_one_trace_across_two_services(mote, jaeger, tracer, guestbook):
     """A client, a service of somebody else's on the library, and mote, which that asks."""
     mote.create_user("ada", "correct horse battery", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")

@@ -5,6 +5,7 @@ import concurrent.futures
 import socket
 import threading
 import time
+import urllib.request
 
 import grpc
 import pytest
@@ -144,6 +145,34 @@ def test_failed_calls(mote):
         assert (got["rpc.method"], got["rpc.method_original"]) == ("_OTHER", "no.such.Service/Method")
         assert got["rpc.response.status_code"] == got["error.type"] == "UNIMPLEMENTED"
         assert unknown.status.message == "unknown service no.such.Service"
+
+
+@pytest.mark.thread
+def test_many_spans_of_two_workers(mote):
+    """Full batches, calls with spans below them, metrics of the queue, and the end in the middle of it: all at once."""
+    mote.create_user("ada", "correct horse battery", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    with Collector() as collector:
+        program = serve(mote, f"http://{collector.address}", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="64", LOG_ACCESS="off")
+
+        def work(number):
+            clients = Clients(program)
+            if number == 0:
+                clients.login("ada", "correct horse battery")
+            stub = health_pb2_grpc.HealthStub(clients.channel)
+            for _ in range(20):
+                pending = [stub.Check.future(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(20)]
+                assert all(one.result() for one in pending)
+            with urllib.request.urlopen(f"http://{program.admin}/metrics", timeout=60) as answer:
+                assert b"mote_otlp_spans_exported_total" in answer.read()
+            clients.channel.close()
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(work, number) for number in range(8)]:
+                done.result()
+        assert program.stop() == 0
+        lost = sum(line["spans"] for line in program.events("trace.lost"))
+        assert len(collector.spans()) + lost == 8 * 400 + 3
+        assert len({span.span_id for span in collector.spans()}) == len(collector.spans())
 
 
 def test_what_a_call_waits_for(mote):
