@@ -179,7 +179,7 @@
     X(otel_bsp_export_timeout, OTEL_BSP_EXPORT_TIMEOUT, MILLISECONDS, "30s", NULL, 0, MOTE_OPTION_DAY, TELEMETRY,      \
       "How long the last ones may take at the end.")                                                                   \
     X(otel_bsp_max_queue_size, OTEL_BSP_MAX_QUEUE_SIZE, COUNT, "2048", NULL, 1, 65536, TELEMETRY,                      \
-      "Spans that wait at most, in 256 KiB; further ones are dropped.")                                                \
+      "Spans that wait at most, in 512 KiB; further ones are dropped.")                                                \
     X(otel_bsp_max_export_batch_size, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, COUNT, "512", NULL, 1, 65536, TELEMETRY,         \
       "Spans in one export at most; not more than the queue has.")
 

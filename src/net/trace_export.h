@@ -23,7 +23,7 @@
 
 MOTE_C_BEGIN
 
-#define MOTE_TRACE_QUEUE_BYTES (256u * 1024u)
+#define MOTE_TRACE_QUEUE_BYTES (512u * 1024u) /* nearly a thousand spans of unary calls */
 /* Pauses between tries (OTLP asks for exponential ones with jitter), and when a batch is given up. */
 #define MOTE_TRACE_RETRY_FIRST_NS (5 * (uint64_t)MOTE_NS_PER_SECOND)
 #define MOTE_TRACE_RETRY_MAX_NS   (30 * (uint64_t)MOTE_NS_PER_SECOND)

@@ -56,10 +56,17 @@ void mote_call_record_free(struct mote_call *call)
     mote_mem_release(mote_call_worker_of(call)->mem, call->record);
 }
 
+/* A request is as old as the bytes that were read; the only answer comes with the call's end. */
 void mote_call_record_message(struct mote_call *call, bool is_sent, size_t size)
 {
     const struct mote_clock *clock = tracer_of(call)->clock;
-    mote_span_note_message(&call->record->messages, clock->monotonic_ns(clock->context), is_sent, size);
+    uint64_t time_ns = 0;
+    if (!is_sent) {
+        time_ns = mote_call_worker_of(call)->now_ns;
+    } else if (!call->entry->single_response) {
+        time_ns = clock->monotonic_ns(clock->context);
+    }
+    mote_span_note_message(&call->record->messages, time_ns, is_sent, size);
 }
 
 void mote_call_record_outcome(struct mote_call *call, struct mote_slice message)
@@ -133,7 +140,7 @@ static void end_call(void *context, struct mote_call *call, const struct mote_ca
         mote_span_put_link(&writer, &parent);
     }
     if (call->record != NULL) {
-        mote_span_put_messages(&writer, &call->record->messages, offset_ns);
+        mote_span_put_messages(&writer, &call->record->messages, offset_ns, end_ns);
     }
     mote_tracer_take(tracer, &writer);
 }

@@ -105,6 +105,6 @@ void mote_client_trace_end(const struct mote_client_call *call, enum mote_status
         mote_span_put_known(&writer, MOTE_SPAN_ERROR_TYPE, status_name);
         mote_span_put_error(&writer, message);
     }
-    mote_span_put_messages(&writer, &trace->messages, offset_ns);
+    mote_span_put_messages(&writer, &trace->messages, offset_ns, now_ns);
     mote_tracer_take(tracer, &writer);
 }

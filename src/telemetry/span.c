@@ -53,7 +53,12 @@ static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
 
 static inline size_t varint_size(uint64_t value)
 {
-    return value < 0x80 ? 1 : ((70u - (unsigned)__builtin_clzll(value)) / 7u);
+    size_t size = 1;
+    while (value >= 0x80) {
+        value >>= 7;
+        size++;
+    }
+    return size;
 }
 
 static inline uint8_t *put_head(uint8_t *at, unsigned number, size_t length)
@@ -177,7 +182,7 @@ void mote_span_put_event(struct mote_span_writer *writer, enum mote_span_event_i
 }
 
 void mote_span_put_messages(struct mote_span_writer *writer, const struct mote_span_messages *messages,
-                            uint64_t offset_ns)
+                            uint64_t offset_ns, uint64_t end_ns)
 {
     static const struct mote_slice types[] = {MOTE_SLICE_LITERAL("RECEIVED"), MOTE_SLICE_LITERAL("SENT")};
     uint64_t ids[2] = {0, 0};
@@ -187,10 +192,11 @@ void mote_span_put_messages(struct mote_span_writer *writer, const struct mote_s
         const struct mote_slice type = types[messages->first[told].is_sent];
         const uint64_t id = ++ids[messages->first[told].is_sent];
         const uint64_t size = messages->first[told].size;
+        const uint64_t time_ns = messages->first[told].time_ns != 0 ? messages->first[told].time_ns : end_ns;
         const size_t more = field_size(text_size(keys[MOTE_SPAN_MESSAGE_TYPE], type)) +
                             field_size(number_size(keys[MOTE_SPAN_MESSAGE_ID], id)) +
                             field_size(number_size(keys[MOTE_SPAN_MESSAGE_SIZE], size));
-        if (!put_event(writer, MOTE_SPAN_EVENT_MESSAGE, messages->first[told].time_ns + offset_ns, more)) {
+        if (!put_event(writer, MOTE_SPAN_EVENT_MESSAGE, time_ns + offset_ns, more)) {
             break;
         }
         writer->at = put_text(writer->at, 3, keys[MOTE_SPAN_MESSAGE_TYPE], type);

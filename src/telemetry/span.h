@@ -95,9 +95,9 @@ void mote_span_put_number(struct mote_span_writer *writer, enum mote_span_attrib
 /* Under a name of somebody else's. */
 void mote_span_put_named(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text);
 void mote_span_put_event(struct mote_span_writer *writer, enum mote_span_event_id id, uint64_t time_ns);
-/* Events, and how many there are no events of. `offset_ns` is added to their times. */
+/* Events, and how many there are no events of. `offset_ns` is added to their times, `end_ns` stands for 0. */
 void mote_span_put_messages(struct mote_span_writer *writer, const struct mote_span_messages *messages,
-                            uint64_t offset_ns);
+                            uint64_t offset_ns, uint64_t end_ns);
 /* Another trace that this one has to do with. */
 void mote_span_put_link(struct mote_span_writer *writer, const struct mote_trace_context *other);
 /* The span's status: an error, with a description where there is one. */

@@ -26,7 +26,8 @@ bool mote_tracer_begin(const struct mote_tracer *tracer, struct mote_trace_conte
 /* A new span below one of this process. */
 bool mote_tracer_begin_child(const struct mote_tracer *tracer, struct mote_trace_context *out,
                              const struct mote_trace_context *parent);
-/* What to add to a monotonic time for the time since 1970: `now_ns` is the monotonic time now. */
+/* What to add to a monotonic time for the time since 1970, by the clocks of now or a tenth of a second before: `now_ns`
+ * is the monotonic time now. */
 uint64_t mote_tracer_offset(const struct mote_tracer *tracer, uint64_t now_ns);
 /* Ends the span and queues it. */
 void mote_tracer_take(const struct mote_tracer *tracer, struct mote_span_writer *writer);

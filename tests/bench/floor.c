@@ -2,7 +2,7 @@
 /*
  * The floor: the least that nghttp2 and libuv can do for a unary gRPC call. It answers every request with the same
  * canned message (HEADERS, DATA, trailers) once the request has ended; nothing is parsed, matched, counted or bounded.
- * What mote costs is told as a ratio to it. One loop, one thread: floor PORT.
+ * What mote costs is told as a ratio to it. One loop, one thread: floor PORT [empty], the latter for an empty message.
  */
 #include <nghttp2/nghttp2.h>
 #include <signal.h>
@@ -11,8 +11,9 @@
 #include <string.h>
 #include <uv.h>
 
-#define READ_SIZE  65536u
-#define WRITE_SIZE 65536u
+#define READ_SIZE        65536u
+#define WRITE_SIZE       65536u
+#define COLLECTOR_WINDOW (1 << 22) /* grpc-go's grow to that */
 
 struct connection {
     uv_tcp_t tcp;
@@ -31,7 +32,8 @@ static char read_buffer[READ_SIZE];
 static uint8_t write_buffer[WRITE_SIZE];
 
 /* An Add of the calculator: one field, a varint. */
-static const uint8_t answer[] = {0, 0, 0, 0, 2, 0x08, 0x2a};
+static uint8_t answer[] = {0, 0, 0, 0, 2, 0x08, 0x2a};
+static size_t answer_length = sizeof answer;
 
 #define NV(name_, value_)                                                                                              \
     {                                                                                                                  \
@@ -45,13 +47,13 @@ static ssize_t read_answer(nghttp2_session *session, int32_t stream_id, uint8_t 
     static const nghttp2_nv trailers[] = {NV("grpc-status", "0")};
     (void)source;
     (void)user;
-    if (length < sizeof answer) {
+    if (length < answer_length) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    memcpy(out, answer, sizeof answer);
+    memcpy(out, answer, answer_length);
     *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     nghttp2_submit_trailer(session, stream_id, trailers, 1);
-    return (ssize_t)sizeof answer;
+    return (ssize_t)answer_length;
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -154,7 +156,8 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 
 static void on_connection(uv_stream_t *listener, int status)
 {
-    nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100}};
+    nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100},
+                                         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, COLLECTOR_WINDOW}};
     struct connection *connection = status == 0 ? calloc(1, sizeof *connection) : NULL;
     if (connection == NULL) {
         return;
@@ -167,7 +170,10 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     uv_tcp_nodelay(&connection->tcp, 1);
-    nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, settings, 1);
+    nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, settings, answer_length == sizeof answer ? 1 : 2);
+    if (answer_length != sizeof answer) {
+        nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE, 0, COLLECTOR_WINDOW);
+    }
     uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read);
     flush(connection);
 }
@@ -184,9 +190,13 @@ int main(int argc, char **argv)
     static uv_tcp_t listener;
     static uv_signal_t terminate;
     struct sockaddr_in address;
-    if (argc != 2) {
-        fprintf(stderr, "usage: floor PORT\n");
+    if (argc < 2) {
+        fprintf(stderr, "usage: floor PORT [empty]\n");
         return 64;
+    }
+    if (argc > 2) {
+        answer[4] = 0;
+        answer_length = 5;
     }
     nghttp2_session_callbacks_new(&callbacks);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);

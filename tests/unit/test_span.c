@@ -99,7 +99,7 @@ static void test_messages(void **state)
     (void)state;
     mote_span_note_message(&messages, 1, false, 300);
     begin();
-    mote_span_put_messages(&writer, &messages, 0x10);
+    mote_span_put_messages(&writer, &messages, 0x10, 0);
     assert_ends(TEXT("\x12\xb1\x01" IDS NAME_AND_TIMES FLAGS "\x5a\x72\x09\x11\x00\x00\x00\x00\x00\x00\x00"
                      "\x12\x0brpc.message"
                      "\x1a\x1e\x0a\x10rpc.message.type\x12\x0a\x0a\x08RECEIVED"
@@ -110,12 +110,12 @@ static void test_messages(void **state)
         mote_span_note_message(&messages, 1, true, 1);
     }
     begin();
-    mote_span_put_messages(&writer, &messages, 0);
+    mote_span_put_messages(&writer, &messages, 0, 1);
     struct mote_slice span = mote_span_end(&writer);
     assert_null(memmem(span.data + span.length - 2, 2, "\x60", 1));
     mote_span_note_message(&messages, 1, true, 1);
     begin();
-    mote_span_put_messages(&writer, &messages, 0);
+    mote_span_put_messages(&writer, &messages, 0, 1);
     span = mote_span_end(&writer);
     assert_memory_equal(span.data + span.length - 2, "\x60\x01", 2);
 }
@@ -182,7 +182,7 @@ static void test_room(void **state)
     }
     struct mote_span_messages messages = {.seen = UINT32_MAX};
     memset(messages.first, 0, sizeof messages.first);
-    mote_span_put_messages(&writer, &messages, 0);
+    mote_span_put_messages(&writer, &messages, 0, 1);
     assert_in_range(mote_span_end(&writer).length, before, MOTE_SPAN_ENCODED_MAX);
 }
 
