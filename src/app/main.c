@@ -3,6 +3,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef MOTE_STATIC
+#include <nss.h>
+#endif
 
 #include "app/command.h"
 #include "app/exit_code.h"
@@ -75,11 +78,23 @@ static int run(const struct mote_command *command, size_t count, char **argument
     return code;
 }
 
+/* Static, libc would still load the libraries of a machine that /etc/nsswitch.conf names, into a program that they were
+ * not made for. Files and DNS it has itself. */
+static void look_up_alone(void)
+{
+#ifdef MOTE_STATIC
+    (void)__nss_configure_lookup("passwd", "files");
+    (void)__nss_configure_lookup("group", "files");
+    (void)__nss_configure_lookup("hosts", "files dns");
+#endif
+}
+
 int main(int argc, char **argv)
 {
     size_t count = argc > 1 ? (size_t)argc - 1 : 0;
     char **arguments = argv + 1;
     size_t words = 0;
+    look_up_alone();
     signal(SIGPIPE, SIG_IGN); /* a peer, or a reader of our output, that is gone is an error like any other */
     const struct mote_command *command = mote_command_find(&words, count, arguments);
     if (count > 0 && strcmp(arguments[0], "--version") == 0) {

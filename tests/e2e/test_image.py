@@ -309,3 +309,17 @@ def test_names_are_looked_up_where_the_files_for_it_are(containers):
         container.await_health()
         code, output = container.stop()
         assert code == 0 and told in output, output
+
+
+def test_libraries_of_a_machine_are_not_loaded(image, tmp_path):
+    """Where the static program is run on a machine that has more sources of names, they are passed over: they are made for
+    another libc, and a user that is not in /etc/passwd once ended the program by one of them."""
+    decoy = tmp_path / "decoy.c"
+    decoy.write_text("__attribute__((constructor)) static void loaded(void) { __builtin_trap(); }\n", encoding="utf-8")
+    run("gcc", "-shared", "-fPIC", "-nostdlib", "-o", tmp_path / "libnss_decoy.so.2", decoy)
+    (tmp_path / "nsswitch.conf").write_text("passwd: files decoy\ngroup: files decoy\nhosts: files decoy dns\n", encoding="utf-8")
+    for listen, told in (("unix:/tmp/s?owner=nobodyknows", "no user of that name"), ("unix:/tmp/s?group=nobodyknows", "no group of that name")):
+        script = f"mount --bind {tmp_path}/nsswitch.conf /etc/nsswitch.conf && exec {image.root}/mote config --check"
+        result = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=30, check=False,
+                                env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "LISTEN": listen, "JWT_SECRET": secrets.token_urlsafe(48)})
+        assert result.returncode == 78 and told in result.stderr, result
