@@ -11,6 +11,18 @@
 /* Kept free for `truncated` and the line's end, in any format. */
 #define RESERVE 24u
 
+enum field {
+#define X(constant, name, says) FIELD_##constant,
+    MOTE_LOG_LINE_FIELD_MAP(X)
+#undef X
+};
+
+static const char *const field_names[] = {
+#define X(constant, name, says) [FIELD_##constant] = name,
+    MOTE_LOG_LINE_FIELD_MAP(X)
+#undef X
+};
+
 struct line {
     char *bytes;
     size_t length;
@@ -173,11 +185,11 @@ static void put_head(struct line *line, const struct mote_log_style *style, int6
         return;
     }
     const struct mote_log_field head[] = {
-        mote_log_text("ts", time),
-        mote_log_text("level", mote_log_line_level(record->level)),
-        mote_log_text("logger", record->logger),
-        mote_log_text("event", record->event),
-        mote_log_text("msg", record->message),
+        mote_log_text(field_names[FIELD_TIME], time),
+        mote_log_text(field_names[FIELD_LEVEL], mote_log_line_level(record->level)),
+        mote_log_text(field_names[FIELD_LOGGER], record->logger),
+        mote_log_text(field_names[FIELD_EVENT], record->event),
+        mote_log_text(field_names[FIELD_MESSAGE], record->message),
     };
     put_text(line, style->format == MOTE_LOG_FORMAT_JSON ? "{" : "");
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
@@ -189,8 +201,8 @@ size_t mote_log_line_format(char out[MOTE_LOG_LINE_MAX], const struct mote_log_s
                             const struct mote_log_record *record, uint64_t suppressed)
 {
     struct line line = {.bytes = out, .limit = MOTE_LOG_LINE_MAX - RESERVE};
-    const struct mote_log_field more = mote_log_uint("suppressed", suppressed);
-    const struct mote_log_field truncated = mote_log_bool("truncated", true);
+    const struct mote_log_field more = mote_log_uint(field_names[FIELD_SUPPRESSED], suppressed);
+    const struct mote_log_field truncated = mote_log_bool(field_names[FIELD_TRUNCATED], true);
     put_head(&line, style, wall_ns, record);
     if (suppressed > 0) {
         put_field(&line, style, &more);

@@ -16,6 +16,16 @@
 #define MOTE_LOG_LINE_MAX  4096u /* with the line end: what a pipe takes in one piece (PIPE_BUF) */
 #define MOTE_LOG_VALUE_MAX 512u  /* bytes of one value before escaping; a peer chooses how long they are */
 
+/* X(constant, "name", "what it says"): of every line but text for people, beside its event's own fields */
+#define MOTE_LOG_LINE_FIELD_MAP(X)                                                                                     \
+    X(TIME, "ts", "RFC 3339, UTC, with microseconds")                                                                  \
+    X(LEVEL, "level", "`debug`, `info`, `warn` or `error`")                                                            \
+    X(LOGGER, "logger", "the part of mote that says it")                                                               \
+    X(EVENT, "event", "what happened: these do not change from version to version")                                    \
+    X(MESSAGE, "msg", "the same for people; always the same text for an event")                                        \
+    X(SUPPRESSED, "suppressed", "how many like it were not written before it; absent when none")                       \
+    X(TRUNCATED, "truncated", "`true` where fields were left out, for the line would have been over 4096 bytes")
+
 enum mote_log_format {
     MOTE_LOG_FORMAT_JSON,
     MOTE_LOG_FORMAT_LOGFMT,

@@ -15,11 +15,10 @@
 #include "telemetry/otlp.h"
 #include "telemetry/tracer.h"
 
-#define LOOK_NS      (100 * (uint64_t)MOTE_NS_PER_MS) /* at a call under way, and at the time */
-#define TELL_NS      (60 * (uint64_t)MOTE_NS_PER_SECOND)
-#define RESOURCE_OWN 7u
-#define RETRY_INFO   "google.rpc.RetryInfo"
-#define DETAILS_MAX  4096u
+#define LOOK_NS     (100 * (uint64_t)MOTE_NS_PER_MS) /* at a call under way, and at the time */
+#define TELL_NS     (60 * (uint64_t)MOTE_NS_PER_SECOND)
+#define RETRY_INFO  "google.rpc.RetryInfo"
+#define DETAILS_MAX 4096u
 
 struct mote_trace_export {
     struct mote_trace_export_options options; /* with the defaults filled in */
@@ -305,27 +304,30 @@ static int make_resource(struct mote_trace_export *exporter)
     char host[256] = "";
     char instance[MOTE_UUID_TEXT_LENGTH];
     const struct mote_trace_export_options *options = &exporter->options;
-    struct mote_attribute attributes[MOTE_TRACE_RESOURCE_MAX + RESOURCE_OWN];
+    struct mote_attribute attributes[MOTE_TRACE_RESOURCE_MAX + MOTE_OTLP_RESOURCE_COUNT];
     size_t count = 0;
     if (options->resource_count > MOTE_TRACE_RESOURCE_MAX) {
         return MOTE_EINVAL;
     }
     (void)gethostname(host, sizeof host - 1);
     make_instance_id(instance);
-    const struct mote_attribute own[RESOURCE_OWN] = {
-        {.name = mote_slice_text("service.name"), .text = mote_slice_text(options->service_name)},
-        {.name = mote_slice_text("service.version"), .text = mote_slice_text(options->service_version)},
-        {.name = mote_slice_text("service.instance.id"), .text = mote_slice(instance, sizeof instance)},
-        {.name = mote_slice_text("telemetry.sdk.name"), .text = mote_slice_text("mote")},
-        {.name = mote_slice_text("telemetry.sdk.language"), .text = mote_slice_text("c")},
-        {.name = mote_slice_text("host.name"), .text = mote_slice_text(host)},
-        {.name = mote_slice_text("process.pid"), .number = (uint64_t)getpid()},
+    struct mote_attribute own[MOTE_OTLP_RESOURCE_COUNT] = {
+#define X(constant, name_, says) [MOTE_OTLP_##constant] = {.name = MOTE_SLICE_LITERAL(name_)},
+        MOTE_OTLP_RESOURCE_MAP(X)
+#undef X
     };
+    own[MOTE_OTLP_SERVICE_NAME].text = mote_slice_text(options->service_name);
+    own[MOTE_OTLP_SERVICE_VERSION].text = mote_slice_text(options->service_version);
+    own[MOTE_OTLP_INSTANCE_ID].text = mote_slice(instance, sizeof instance);
+    own[MOTE_OTLP_SDK_NAME].text = mote_slice_text("mote");
+    own[MOTE_OTLP_SDK_LANGUAGE].text = mote_slice_text("c");
+    own[MOTE_OTLP_HOST_NAME].text = mote_slice_text(host);
+    own[MOTE_OTLP_PID].number = (uint64_t)getpid();
     for (size_t i = 0; i < options->resource_count; i++) {
         attributes[count++] =
             (struct mote_attribute){.name = options->resource[i].name, .text = options->resource[i].value};
     }
-    for (size_t i = 0; i < RESOURCE_OWN; i++) {
+    for (size_t i = 0; i < MOTE_OTLP_RESOURCE_COUNT; i++) {
         bool is_given = false;
         for (size_t j = 0; j < options->resource_count && !is_given; j++) {
             is_given = mote_slice_equals(options->resource[j].name, own[i].name);

@@ -22,7 +22,7 @@
 #define FIXED64_TAG(number) ((number) << 3 | 1u)
 
 static const struct mote_slice keys[MOTE_SPAN_ATTRIBUTE_COUNT] = {
-#define X(constant, name, says) [MOTE_SPAN_##constant] = MOTE_SLICE_LITERAL(name),
+#define X(constant, name, spans, says) [MOTE_SPAN_##constant] = MOTE_SLICE_LITERAL(name),
     MOTE_SPAN_ATTRIBUTE_MAP(X)
 #undef X
 };

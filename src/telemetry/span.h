@@ -19,25 +19,29 @@
 #define MOTE_SPAN_TEXT_MAX     255u  /* bytes of a text in it; longer ones are cut off */
 #define MOTE_SPAN_MESSAGES_MAX 16u   /* messages of a call that have an event; further ones are counted */
 
-/* X(constant, "name", "what it says") */
+/* X(constant, "name", "of which spans", "what it says") */
 #define MOTE_SPAN_ATTRIBUTE_MAP(X)                                                                                     \
-    X(RPC_SYSTEM, "rpc.system.name", "`grpc`")                                                                         \
-    X(RPC_METHOD, "rpc.method", "`user.v1.UserService/GetUser`; `_OTHER` for a method that does not exist")            \
-    X(RPC_METHOD_ORIGINAL, "rpc.method_original", "what was asked for then, as far as 128 bytes go")                   \
-    X(RPC_STATUS, "rpc.response.status_code", "`OK`, `NOT_FOUND` …")                                                   \
-    X(ERROR_TYPE, "error.type", "the same, or what else went wrong, when the span's status is an error")               \
-    X(SERVER_ADDRESS, "server.address", "the host of `:authority`")                                                    \
-    X(SERVER_PORT, "server.port", "its port, where it names one")                                                      \
-    X(PEER_ADDRESS, "network.peer.address", "where the connection comes from")                                         \
-    X(PEER_PORT, "network.peer.port", "its port")                                                                      \
-    X(DB_SYSTEM, "db.system.name", "`sqlite`")                                                                         \
-    X(DB_OPERATION, "db.operation.name", "what was written: `create_user` …")                                          \
-    X(MESSAGE_TYPE, "rpc.message.type", "`RECEIVED` or `SENT`")                                                        \
-    X(MESSAGE_ID, "rpc.message.id", "1 for the first in its direction")                                                \
-    X(MESSAGE_SIZE, "rpc.message.uncompressed_size", "its bytes")
+    X(RPC_SYSTEM, "rpc.system.name", "calls", "`grpc`")                                                                \
+    X(RPC_METHOD, "rpc.method", "calls",                                                                               \
+      "`user.v1.UserService/GetUser`, which is also the span's name; `_OTHER` for a method that does not exist, "      \
+      "whose "                                                                                                         \
+      "span is called `grpc`")                                                                                         \
+    X(RPC_METHOD_ORIGINAL, "rpc.method_original", "calls", "what was asked for then, as far as 128 bytes go")          \
+    X(RPC_STATUS, "rpc.response.status_code", "calls", "`OK`, `NOT_FOUND` …")                                          \
+    X(ERROR_TYPE, "error.type", "all",                                                                                 \
+      "when the span's status is an error: of a call its status, of other work what went wrong")                       \
+    X(SERVER_ADDRESS, "server.address", "calls", "the host of `:authority`")                                           \
+    X(SERVER_PORT, "server.port", "calls", "its port, where it names one")                                             \
+    X(PEER_ADDRESS, "network.peer.address", "calls that came", "where the connection comes from")                      \
+    X(PEER_PORT, "network.peer.port", "calls that came", "its port")                                                   \
+    X(DB_SYSTEM, "db.system.name", "writes", "`sqlite`")                                                               \
+    X(DB_OPERATION, "db.operation.name", "writes", "the span's name")                                                  \
+    X(MESSAGE_TYPE, "rpc.message.type", "the event `rpc.message`", "`RECEIVED` or `SENT`")                             \
+    X(MESSAGE_ID, "rpc.message.id", "the event `rpc.message`", "1 for the first in its direction")                     \
+    X(MESSAGE_SIZE, "rpc.message.uncompressed_size", "the event `rpc.message`", "its bytes")
 
 enum mote_span_attribute_id {
-#define X(constant, name, says) MOTE_SPAN_##constant,
+#define X(constant, name, spans, says) MOTE_SPAN_##constant,
     MOTE_SPAN_ATTRIBUTE_MAP(X)
 #undef X
         MOTE_SPAN_ATTRIBUTE_COUNT,
@@ -45,8 +49,8 @@ enum mote_span_attribute_id {
 
 /* X(constant, "name", "when") */
 #define MOTE_SPAN_EVENT_MAP(X)                                                                                         \
-    X(MESSAGE, "rpc.message", "a message came, or went out: the first 16 of a call")                                   \
-    X(BEGUN, "begun", "it had waited in its queue until then")
+    X(MESSAGE, "rpc.message", "a message of a call came, or went out; the first 16 have one")                          \
+    X(BEGUN, "begun", "what a call waits for had waited in its own queue until then")
 
 enum mote_span_event_id {
 #define X(constant, name, when) MOTE_SPAN_EVENT_##constant,

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/access_log.h"
+#include "app/log_line.h"
 #include "base/log.h"
 #include "codec/codec.h"
 #include "rpc/health.h"
@@ -24,8 +26,11 @@
 #include "services/revocation.h"
 #include "services/rules.h"
 #include "services/services.h"
+#include "services/spans.h"
 #include "store/store.h"
 #include "telemetry/metrics.h"
+#include "telemetry/otlp.h"
+#include "telemetry/span.h"
 #include "wire/h2.h"
 #include "wire/limits.h"
 #include "wire/status.h"
@@ -382,6 +387,50 @@ static void print_metrics(void)
     }
 }
 
+/* --- traces and logs --------------------------------------------------------------------------------------------- */
+
+static void print_named(const char *kind, const char *name, const char *says)
+{
+    begin_row(kind);
+    print_text("name", name);
+    print_text("says", says);
+    end_row();
+}
+
+static void print_traces(void)
+{
+#define X(constant, name_, spans, says_)                                                                               \
+    begin_row("span attribute");                                                                                       \
+    print_text("name", name_);                                                                                         \
+    print_text("spans", spans);                                                                                        \
+    print_text("says", says_);                                                                                         \
+    end_row();
+    MOTE_SPAN_ATTRIBUTE_MAP(X)
+#undef X
+#define X(constant, name, says) print_named("span event", name, says);
+    MOTE_SPAN_EVENT_MAP(X)
+#undef X
+#define X(constant, name, says) print_named("resource", name, says);
+    MOTE_OTLP_RESOURCE_MAP(X)
+#undef X
+#define X(constant, name) print_named("write", name, "");
+    MOTE_STORE_WRITE_MAP(X)
+#undef X
+#define X(constant, name) print_named("hash", name, "");
+    MOTE_SPANS_PASSWORD_MAP(X)
+#undef X
+}
+
+static void print_logs(void)
+{
+#define X(constant, name, says) print_named("line field", name, says);
+    MOTE_LOG_LINE_FIELD_MAP(X)
+#undef X
+#define X(constant, name, says) print_named("access field", name, says);
+    MOTE_ACCESS_LOG_FIELD_MAP(X)
+#undef X
+}
+
 int main(void)
 {
     struct registry closed;
@@ -396,6 +445,8 @@ int main(void)
     print_filter_rules();
     print_other_rules();
     print_metrics();
+    print_traces();
+    print_logs();
     registry_dispose(&open);
     registry_dispose(&closed);
     return fflush(stdout) == 0 ? 0 : 1;
