@@ -397,23 +397,25 @@ bool mote_metrics_describe(size_t index, struct mote_metric_description *row)
     const size_t methods = sizeof method_rows / sizeof method_rows[0];
     if (index < methods) {
         const struct method_row *from = &method_rows[index];
-        *row = (struct mote_metric_description){from->name, types[from->type], from->labels, from->help};
+        *row = (struct mote_metric_description){from->name, types[from->type], from->labels, "", from->help};
         return true;
     }
     index -= methods;
     if (index < MOTE_METRIC_COUNT) {
         const struct cell *from = &cells[index];
-        *row = (struct mote_metric_description){from->name, types[from->type], from->label, from->help};
+        *row = (struct mote_metric_description){from->name, types[from->type], from->label, from->value, from->help};
         return true;
     }
     index -= MOTE_METRIC_COUNT;
     if (index < MOTE_METRIC_HISTOGRAM_COUNT) {
-        *row = (struct mote_metric_description){histograms[index].name, types[HISTOGRAM], "", histograms[index].help};
+        *row =
+            (struct mote_metric_description){histograms[index].name, types[HISTOGRAM], "", "", histograms[index].help};
         return true;
     }
     index -= MOTE_METRIC_HISTOGRAM_COUNT;
     if (index < sizeof texts / sizeof texts[0]) {
-        *row = (struct mote_metric_description){texts[index].name, "counter", texts[index].label, texts[index].help};
+        *row =
+            (struct mote_metric_description){texts[index].name, "counter", texts[index].label, "", texts[index].help};
         return true;
     }
     return false;

@@ -174,7 +174,7 @@ MOTE_MUST_CHECK int mote_metrics_write(const struct mote_metrics *metrics, const
 
 /* The tables as data, for documentation: row `index`, false past the end. */
 struct mote_metric_description {
-    const char *name, *type, *labels, *help;
+    const char *name, *type, *labels, *value, *help; /* `value` of the last label; "": it has none, or many */
 };
 bool mote_metrics_describe(size_t index, struct mote_metric_description *row);
 

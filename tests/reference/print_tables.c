@@ -382,6 +382,7 @@ static void print_metrics(void)
         print_text("name", row.name);
         print_text("type", row.type);
         print_text("labels", row.labels);
+        print_text("value", row.value);
         print_text("help", row.help);
         end_row();
     }
