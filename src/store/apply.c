@@ -31,7 +31,7 @@ int mote_apply_get_user(const struct mote_apply *apply, const uint8_t id[16], st
 {
     sqlite3_stmt *statement = mote_apply_statement(apply, MOTE_STATEMENT_GET_USER_BY_ID);
     mote_sqlite_bind_user(statement, id);
-    return mote_sqlite_get_user(statement, user);
+    return mote_sqlite_get_user(apply->sqlite, statement, user);
 }
 
 /* A rotation is no event, a reuse is. */

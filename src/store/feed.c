@@ -127,7 +127,7 @@ static int take_row(struct mote_reader *reader, struct mote_store_read_feed *rea
     if (result == 0 && kind != MOTE_STORE_CHANGE_USER_DELETED) {
         sqlite3_stmt *show = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_SHOW_USER_BY_ID);
         mote_sqlite_bind_user(show, user.id);
-        result = mote_sqlite_get_user(show, &user);
+        result = mote_sqlite_get_user(&reader->sqlite, show, &user);
     }
     if (result != 0 && result != MOTE_ENOTFOUND) {
         return result;

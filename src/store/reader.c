@@ -130,7 +130,7 @@ int mote_reader_get_user(struct mote_reader *reader, struct mote_store_get_user 
         mote_sqlite_bind_text(statement, 1, read->text);
         break;
     }
-    result = mote_sqlite_get_user(statement, &read->user);
+    result = mote_sqlite_get_user(&reader->sqlite, statement, &read->user);
     if ((read->key == MOTE_STORE_BY_USERNAME || read->key == MOTE_STORE_BY_EMAIL) && read->picks_settings &&
         (result == 0 || result == MOTE_ENOTFOUND)) {
         const int picked = pick_settings(reader, read);

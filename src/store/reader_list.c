@@ -129,14 +129,12 @@ static int walk(struct mote_reader *reader, struct mote_reader_list *list, uint3
     struct mote_store_list_users *read = list->read;
     struct mote_user user;
     for (; slice > 0; slice--) {
-        int result = mote_sqlite_step(list->statement);
-        if (result == 1) {
-            result = mote_sqlite_column_user(list->statement, &user);
-        } else {
+        int result = mote_sqlite_step_user(&reader->sqlite, list->statement, &user);
+        if (result != 1) {
             return result;
         }
-        if (result != 0 || is_past(read, &user)) {
-            return result;
+        if (is_past(read, &user)) {
+            return 0;
         }
         bool is_match = matches(&read->filter, &user);
         reader->looked++;
@@ -376,19 +374,18 @@ static int collect(struct mote_reader *reader, struct mote_reader_list *list, ui
         if (slice-- == 0) {
             return 1;
         }
-        int result = mote_sqlite_step(list->statement);
+        int result = mote_sqlite_step_user(&reader->sqlite, list->statement, &user);
+        if (result < 0) {
+            return result;
+        }
         if (result == 1) {
-            result = mote_sqlite_column_user(list->statement, &user);
             collect_row(list, &user);
             reader->looked++;
-        } else if (result == 0) {
-            mote_sqlite_reset(list->statement);
-            if (!begin_part(list)) {
-                mote_reader_list_end(list);
-            }
+            continue;
         }
-        if (result != 0) {
-            return result;
+        mote_sqlite_reset(list->statement);
+        if (!begin_part(list)) {
+            mote_reader_list_end(list);
         }
     }
     return 0;
@@ -407,7 +404,7 @@ static int hand_out(struct mote_reader *reader, struct mote_reader_list *list)
         }
         sqlite3_stmt *statement = mote_sqlite_statement(&reader->sqlite, MOTE_STATEMENT_SHOW_USER_BY_ID);
         mote_sqlite_bind_user(statement, list->first[i].id);
-        result = mote_sqlite_get_user(statement, &user);
+        result = mote_sqlite_get_user(&reader->sqlite, statement, &user);
         if (result == 0) {
             memcpy(user.id, list->first[i].id, sizeof user.id);
             read->row(read, &user);

@@ -13,6 +13,7 @@
 
 struct mote_sqlite {
     sqlite3 *db;
+    struct mote_user **user;                        /* where the function MOTE_STATEMENT_USER puts what a row holds */
     sqlite3_stmt *statements[MOTE_STATEMENT_COUNT]; /* NULL where the role has no use for it */
 };
 
@@ -53,6 +54,9 @@ void mote_sqlite_bind_user(sqlite3_stmt *statement, const uint8_t id[16]);
 
 /* 1: a row is there; 0: no more; or an error. The statement must be reset afterwards. */
 MOTE_MUST_CHECK int mote_sqlite_step(sqlite3_stmt *statement);
+/* As mote_sqlite_step, of the statements that read users, whose rows are checked. What a statement does not select
+ * stays as it is (id) or becomes empty (password_hash). */
+MOTE_MUST_CHECK int mote_sqlite_step_user(struct mote_sqlite *sqlite, sqlite3_stmt *statement, struct mote_user *user);
 void mote_sqlite_reset(sqlite3_stmt *statement);
 /* Runs a statement to its end and resets it. */
 MOTE_MUST_CHECK int mote_sqlite_run(sqlite3_stmt *statement);
@@ -60,14 +64,11 @@ MOTE_MUST_CHECK int mote_sqlite_run(sqlite3_stmt *statement);
 /* Columns of the present row. MOTE_ECORRUPT when the value does not fit: it was not mote that wrote it. */
 MOTE_MUST_CHECK int mote_sqlite_column_bytes(sqlite3_stmt *statement, int column, uint8_t *out, size_t length);
 MOTE_MUST_CHECK int mote_sqlite_column_text(sqlite3_stmt *statement, int column, char *out, size_t size);
-/* Of the statements that read users. What a statement does not select stays as it is (id) or becomes empty
- * (password_hash). */
-MOTE_MUST_CHECK int mote_sqlite_column_user(sqlite3_stmt *statement, struct mote_user *user);
 MOTE_MUST_CHECK int mote_sqlite_column_session(sqlite3_stmt *statement, struct mote_store_session_record *record,
                                                int64_t *revoke_time);
 
 /* Finds one row by its key and resets the statement: 0, MOTE_ENOTFOUND or another error. */
-MOTE_MUST_CHECK int mote_sqlite_get_user(sqlite3_stmt *statement, struct mote_user *user);
+MOTE_MUST_CHECK int mote_sqlite_get_user(struct mote_sqlite *sqlite, sqlite3_stmt *statement, struct mote_user *user);
 MOTE_MUST_CHECK int mote_sqlite_get_session(struct mote_sqlite *sqlite, const uint8_t id[16],
                                             struct mote_store_session_record *record, int64_t *revoke_time);
 

@@ -5,20 +5,21 @@
  */
 #include "store/statement.h"
 
-/* In the order that mote_sqlite_column_user reads: what every reading of a user has, then what only some have, because
- * each column costs and because a password hash is best where it is needed only. */
+/* In the order that the function reads: what every reading of a user has, then what only some have, because each
+ * column costs and because a password hash is best where it is needed only. */
 #define USER_COLUMNS                                                                                                   \
     "username, email, display_name, roles, state, email_verified, password_change_required, create_time, "             \
     "update_time, last_login_time, epoch, version"
 #define LISTED_COLUMNS USER_COLUMNS ", id"
 #define ALL_COLUMNS    LISTED_COLUMNS ", password_hash"
+#define USER(columns)  MOTE_STATEMENT_USER "(" columns ")"
 
 #define SESSION_COLUMNS "id, user_id, create_time, last_use_time, expire_time, user_agent, peer_address, revoke_time"
 
 /* At the place that the id tells; where another is, or nobody, by the index. The first row is the answer. */
-#define BY_ID(columns)                                                                                                 \
-    "SELECT " columns " FROM users WHERE key = ?2 AND +id = ?1 UNION ALL "                                             \
-    "SELECT " columns " FROM users WHERE id = ?1"
+#define BY_ID(user)                                                                                                    \
+    "SELECT " user " FROM users WHERE key = ?2 AND +id = ?1 UNION ALL "                                                \
+    "SELECT " user " FROM users WHERE id = ?1"
 
 /* The ranges of users that filters ask for. The index is named: which one is the cheapest, the caller has counted. */
 #define BY_USERNAME "FROM users INDEXED BY users_username WHERE username >= ?1 AND username <= ?2 LIMIT ?3"
@@ -29,7 +30,7 @@
 #define BY_STATE         OF_STATE "LIMIT ?3"
 #define BY_TIME          "FROM users INDEXED BY users_create_time WHERE create_time >= ?1 AND create_time < ?2 LIMIT ?3"
 #define COUNT_OF(range)  "SELECT count(*) FROM (SELECT 1 " range ")"
-#define LISTED_OF(range) "SELECT " LISTED_COLUMNS " " range
+#define LISTED_OF(range) "SELECT " USER(LISTED_COLUMNS) " " range
 
 #define READER MOTE_STATEMENT_OF_READER
 #define DEMAND MOTE_STATEMENT_ON_DEMAND
@@ -43,23 +44,26 @@ static const struct {
     [MOTE_STATEMENT_BEGIN_IMMEDIATE] = {WRITER, "BEGIN IMMEDIATE"},
     [MOTE_STATEMENT_COMMIT] = {READER | WRITER, "COMMIT"},
     [MOTE_STATEMENT_ROLLBACK] = {READER | WRITER, "ROLLBACK"},
-    [MOTE_STATEMENT_GET_USER_BY_ID] = {READER | WRITER, BY_ID(ALL_COLUMNS)},
-    [MOTE_STATEMENT_SHOW_USER_BY_ID] = {READER, BY_ID(USER_COLUMNS)},
-    [MOTE_STATEMENT_GET_USER_BY_USERNAME] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE username = ?1"},
-    [MOTE_STATEMENT_GET_USER_BY_EMAIL] = {READER, "SELECT " ALL_COLUMNS " FROM users WHERE email = ?1 COLLATE NOCASE "
-                                                  "AND email <> ''"},
+    [MOTE_STATEMENT_GET_USER_BY_ID] = {READER | WRITER, BY_ID(USER(ALL_COLUMNS))},
+    [MOTE_STATEMENT_SHOW_USER_BY_ID] = {READER, BY_ID(USER(USER_COLUMNS))},
+    [MOTE_STATEMENT_GET_USER_BY_USERNAME] = {READER, "SELECT " USER(ALL_COLUMNS) " FROM users WHERE username = ?1"},
+    [MOTE_STATEMENT_GET_USER_BY_EMAIL] = {READER,
+                                          "SELECT " USER(ALL_COLUMNS) " FROM users WHERE email = ?1 COLLATE NOCASE "
+                                                                      "AND email <> ''"},
     [MOTE_STATEMENT_COUNT_HASHES] = {READER, "SELECT value, substr(name, 6) FROM counters "
                                              "WHERE name > 'hash ' AND name < 'hash!'"},
-    [MOTE_STATEMENT_LIST_BY_CREATE_TIME] = {READER, "SELECT " LISTED_COLUMNS " FROM users "
-                                                    "WHERE (create_time, id) > (?1, ?2) "
-                                                    "ORDER BY create_time, id LIMIT ?3"},
-    [MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING] = {READER, "SELECT " LISTED_COLUMNS " FROM users "
-                                                               "WHERE (create_time, id) < (?1, ?2) "
-                                                               "ORDER BY create_time DESC, id DESC LIMIT ?3"},
-    [MOTE_STATEMENT_LIST_BY_USERNAME] = {READER, "SELECT " LISTED_COLUMNS " FROM users WHERE username > ?1 "
-                                                 "ORDER BY username LIMIT ?3"},
-    [MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING] = {READER, "SELECT " LISTED_COLUMNS " FROM users WHERE username < ?1 "
-                                                            "ORDER BY username DESC LIMIT ?3"},
+    [MOTE_STATEMENT_LIST_BY_CREATE_TIME] = {READER, "SELECT " USER(LISTED_COLUMNS) " FROM users "
+                                                                                   "WHERE (create_time, id) > (?1, ?2) "
+                                                                                   "ORDER BY create_time, id LIMIT ?3"},
+    [MOTE_STATEMENT_LIST_BY_CREATE_TIME_DESCENDING] =
+        {READER, "SELECT " USER(LISTED_COLUMNS) " FROM users "
+                                                "WHERE (create_time, id) < (?1, ?2) "
+                                                "ORDER BY create_time DESC, id DESC LIMIT ?3"},
+    [MOTE_STATEMENT_LIST_BY_USERNAME] = {READER, "SELECT " USER(LISTED_COLUMNS) " FROM users WHERE username > ?1 "
+                                                                                "ORDER BY username LIMIT ?3"},
+    [MOTE_STATEMENT_LIST_BY_USERNAME_DESCENDING] = {READER,
+                                                    "SELECT " USER(LISTED_COLUMNS) " FROM users WHERE username < ?1 "
+                                                                                   "ORDER BY username DESC LIMIT ?3"},
     [MOTE_STATEMENT_COUNT_BY_USERNAME] = {DEMAND, COUNT_OF(BY_USERNAME)},
     [MOTE_STATEMENT_COUNT_BY_EMAIL] = {DEMAND, COUNT_OF(BY_EMAIL)},
     [MOTE_STATEMENT_COUNT_BY_STATE] = {DEMAND, COUNT_OF(BY_STATE)},

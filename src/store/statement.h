@@ -6,6 +6,9 @@
 #ifndef MOTE_STORE_STATEMENT_H
 #define MOTE_STORE_STATEMENT_H
 
+/* The function of SQL that takes what is read of a user. */
+#define MOTE_STATEMENT_USER "mote_user"
+
 enum mote_statement {
     MOTE_STATEMENT_BEGIN,
     MOTE_STATEMENT_BEGIN_IMMEDIATE,

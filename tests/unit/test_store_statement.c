@@ -23,6 +23,13 @@ static void check_step(const char *statement, const char *step)
     }
 }
 
+static void ignore(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)context;
+    (void)count;
+    (void)values;
+}
+
 static void test_plans(void **state)
 {
     sqlite3 *db = NULL;
@@ -30,6 +37,8 @@ static void test_plans(void **state)
     (void)state;
     assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
     assert_int_equal(mote_schema_migrate(db, 0, MOTE_SCHEMA_VERSION), SQLITE_OK);
+    assert_int_equal(sqlite3_create_function(db, MOTE_STATEMENT_USER, -1, SQLITE_UTF8, NULL, ignore, NULL, NULL),
+                     SQLITE_OK);
     for (int i = 0; i < MOTE_STATEMENT_COUNT; i++) {
         const char *text = mote_statement_text((enum mote_statement)i);
         sqlite3_stmt *plan = NULL;
