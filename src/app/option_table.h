@@ -174,6 +174,15 @@
     X(trace_trust_incoming, TRACE_TRUST_INCOMING, BOOL, "true", NULL, 0, 0, TELEMETRY,                                 \
       "Whether callers' traces are continued. false, for servers that anybody can reach: each call begins a trace of " \
       "its own, with a link to its caller's, and no caller decides what is sampled.")                                  \
+    X(otel_propagators, OTEL_PROPAGATORS, TEXT, "tracecontext,baggage", NULL, 1, 255, TELEMETRY,                       \
+      "How callers tell of their traces: a comma-separated list of tracecontext and baggage, of which only the first " \
+      "is looked at, or none.")                                                                                        \
+    X(otel_attribute_value_length_limit, OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT, COUNT, "255", NULL, 1, UINT32_MAX,         \
+      TELEMETRY, "Bytes of an attribute's value; longer ones are cut off, at 255 in any case.")                        \
+    X(otel_span_attribute_count_limit, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, COUNT, "128", NULL, 0, UINT32_MAX, TELEMETRY,  \
+      "Attributes of a span; further ones are left out.")                                                              \
+    X(otel_span_event_count_limit, OTEL_SPAN_EVENT_COUNT_LIMIT, COUNT, "128", NULL, 0, UINT32_MAX, TELEMETRY,          \
+      "Messages of a call that its span has an event for, 16 in any case; 0: none.")                                   \
     X(otel_bsp_schedule_delay, OTEL_BSP_SCHEDULE_DELAY, MILLISECONDS, "5s", NULL, MOTE_NS_PER_MS, MOTE_OPTION_DAY,     \
       TELEMETRY, "How long spans wait for others to be sent with.")                                                    \
     X(otel_bsp_export_timeout, OTEL_BSP_EXPORT_TIMEOUT, MILLISECONDS, "30s", NULL, 0, MOTE_OPTION_DAY, TELEMETRY,      \

@@ -229,6 +229,7 @@ static void check_traces(const struct mote_options *options, struct mote_option_
 {
     struct mote_sampler sampler;
     double ratio;
+    bool is_propagated;
     check_endpoint(options->otel_exporter_otlp_endpoint, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_ENDPOINT, report);
     if (options->otel_exporter_otlp_client_key != NULL && options->otel_exporter_otlp_client_certificate == NULL) {
         tell(report, MOTE_OPTION_INDEX_OTEL_EXPORTER_OTLP_CLIENT_KEY,
@@ -244,6 +245,9 @@ static void check_traces(const struct mote_options *options, struct mote_option_
     if (options->otel_traces_sampler != NULL && !mote_sampler_find(&sampler, options->otel_traces_sampler, 0)) {
         tell(report, MOTE_OPTION_INDEX_OTEL_TRACES_SAMPLER,
              "want always_on, always_off or traceidratio, alone or with parentbased_ before it");
+    }
+    if (options->otel_propagators != NULL && !mote_trace_propagators_parse(&is_propagated, options->otel_propagators)) {
+        tell(report, MOTE_OPTION_INDEX_OTEL_PROPAGATORS, "want tracecontext, baggage, or both with a comma, or none");
     }
     if (options->otel_bsp_max_export_batch_size > options->otel_bsp_max_queue_size) {
         tell(report, MOTE_OPTION_INDEX_OTEL_BSP_MAX_EXPORT_BATCH_SIZE, "more than OTEL_BSP_MAX_QUEUE_SIZE");

@@ -436,7 +436,7 @@ static int load_rows(struct loader *loader)
 static void warn_of_typos(const struct loader *loader)
 {
     static const char *const prefixes[] = {"JWT_",      "TLS_",      "MAX_",   "KEEPALIVE_", "METRICS_",
-                                           "PASSWORD_", "SHUTDOWN_", "STORE_", "LOG_"};
+                                           "PASSWORD_", "SHUTDOWN_", "STORE_", "LOG_",       "OTEL_"};
     for (char **entry = loader->sources->environment; *entry != NULL; entry++) {
         char name[64];
         size_t length = strcspn(*entry, "=");
@@ -447,8 +447,10 @@ static void warn_of_typos(const struct loader *loader)
             is_ours = is_ours || strncmp(*entry, prefixes[i], strlen(prefixes[i])) == 0;
         }
         for (size_t i = 0; is_ours && (option = mote_options_describe(i)) != NULL; i++) {
-            is_known = is_known || value_of(*entry, option->name, "") != NULL ||
-                       (option->kind == MOTE_OPTION_SECRET && value_of(*entry, option->name, "_FILE") != NULL);
+            bool is_for_traces;
+            is_known = is_known || option_value_of(*entry, option, "", &is_for_traces) != NULL ||
+                       (option->kind == MOTE_OPTION_SECRET &&
+                        option_value_of(*entry, option, "_FILE", &is_for_traces) != NULL);
         }
         if (is_ours && !is_known) {
             memcpy(name, *entry, length);

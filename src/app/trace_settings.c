@@ -155,6 +155,28 @@ struct mote_slice mote_trace_pairs_find(const struct mote_trace_pairs *pairs, co
     return mote_slice(NULL, 0);
 }
 
+/* --- propagators -------------------------------------------------------------------------------------------------- */
+
+bool mote_trace_propagators_parse(bool *out, const char *list)
+{
+    *out = false;
+    if (strcmp(list, "none") == 0) {
+        return true;
+    }
+    for (;;) {
+        const size_t length = strcspn(list, ",");
+        const struct mote_slice word = mote_slice(list, length);
+        *out = *out || mote_slice_equals_text(word, "tracecontext");
+        if (!mote_slice_equals_text(word, "tracecontext") && !mote_slice_equals_text(word, "baggage")) {
+            return false;
+        }
+        if (list[length] == '\0') {
+            return true;
+        }
+        list += length + 1;
+    }
+}
+
 /* --- ratios ------------------------------------------------------------------------------------------------------ */
 
 int mote_trace_ratio_parse(double *out, const char *text)

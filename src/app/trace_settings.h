@@ -36,6 +36,9 @@ MOTE_MUST_CHECK int mote_trace_pairs_parse(struct mote_trace_pairs *out, const c
 /* The first of that name; {NULL, 0}: none. */
 struct mote_slice mote_trace_pairs_find(const struct mote_trace_pairs *pairs, const char *name);
 
+/* "tracecontext,baggage", "none": whether callers' traces are looked at. False for what is no such list. */
+bool mote_trace_propagators_parse(bool *out, const char *list);
+
 /* A decimal number from 0 to 1. */
 MOTE_MUST_CHECK int mote_trace_ratio_parse(double *out, const char *text);
 

@@ -63,6 +63,13 @@ static int fill_in(struct mote_trace_export_options *out, struct mote_traces *tr
             parse_fields(traces->resource, &out->resource_count, &traces->resource_pairs,
                          options->otel_resource_attributes, options->otel_service_name != NULL ? "service.name" : NULL);
     }
+    bool looks = true;
+    if (error == 0 && !mote_trace_propagators_parse(&looks, options->otel_propagators)) {
+        error = MOTE_EINVAL;
+    }
+    if (!looks) {
+        out->ignores_callers = out->distrusts_callers = true;
+    }
     if (error == 0) {
         error = mote_trace_ratio_parse(&out->ratio, options->otel_traces_sampler_arg);
     }
@@ -82,6 +89,7 @@ int mote_traces_start(struct mote_traces *traces, const struct mote_options *opt
         .resource = traces->resource,
         .sampler = options->otel_traces_sampler,
         .distrusts_callers = !options->trace_trust_incoming,
+        .limits = &traces->limits,
         .compresses = options->otel_exporter_otlp_compression == MOTE_OTLP_GZIP,
         .timeout_ns = timeout != 0 ? timeout : UINT64_MAX,
         .delay_ns = options->otel_bsp_schedule_delay,
@@ -92,6 +100,9 @@ int mote_traces_start(struct mote_traces *traces, const struct mote_options *opt
     if (!is_wanted(options)) {
         return 0;
     }
+    traces->limits = (struct mote_span_limits){.text_max = (uint32_t)options->otel_attribute_value_length_limit,
+                                               .attributes_max = (uint32_t)options->otel_span_attribute_count_limit,
+                                               .messages_max = (uint32_t)options->otel_span_event_count_limit};
     int error = fill_in(&out, traces, options, problem);
     if (error == 0) {
         out.server_name = out.tls != NULL ? traces->endpoint.host : NULL;

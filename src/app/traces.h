@@ -14,6 +14,7 @@ struct mote_traces {
     struct mote_trace_pairs header_pairs, resource_pairs;
     struct mote_field headers[MOTE_TRACE_PAIRS_MAX];
     struct mote_field resource[MOTE_TRACE_PAIRS_MAX];
+    struct mote_span_limits limits;
     char user_agent[64];
 };
 

@@ -347,8 +347,12 @@ static int make_tracer(struct mote_trace_export *exporter)
                                                   .on_batch = wake_up,
                                                   .context = exporter,
                                                   .batch = options->batch_max};
-    exporter->tracer = (struct mote_tracer){
-        .clock = mote_clock_system(), .random = mote_random_system(), .trusts_callers = !options->distrusts_callers};
+    static const struct mote_span_limits none = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    exporter->tracer = (struct mote_tracer){.clock = mote_clock_system(),
+                                            .random = mote_random_system(),
+                                            .limits = options->limits != NULL ? *options->limits : none,
+                                            .trusts_callers = !options->distrusts_callers,
+                                            .ignores_callers = options->ignores_callers};
     if (!mote_sampler_find(&exporter->tracer.sampler, options->sampler, options->ratio) ||
         options->spans_max > MOTE_TRACE_SPANS_MAX || options->header_count > MOTE_TRACE_HEADERS_MAX) {
         return MOTE_EINVAL;

@@ -19,6 +19,7 @@
 #include "../base/linkage.h"
 #include "../base/log.h"
 #include "../security/tls.h"
+#include "../telemetry/trace_context.h"
 #include "../wire/fields.h"
 
 MOTE_C_BEGIN
@@ -48,15 +49,17 @@ struct mote_trace_export_options {
     const char *service_version;
     const struct mote_field *resource; /* more attributes of it, up to MOTE_TRACE_RESOURCE_MAX; they go before ours */
     size_t resource_count;
-    const char *sampler;    /* as OTEL_TRACES_SAMPLER names them; "parentbased_always_on" */
-    double ratio;           /* for those that take one */
-    bool distrusts_callers; /* their traces are not continued, only linked to */
-    bool compresses;        /* exports, with gzip */
-    uint64_t timeout_ns;    /* of an export; 10 s */
-    uint64_t delay_ns;      /* how long spans wait for others to be sent with; 5 s */
-    size_t spans_max;       /* in the queue, beside MOTE_TRACE_QUEUE_BYTES; 2048 */
-    size_t batch_max;       /* in an export; 512 */
-    struct mote_log *log;   /* none */
+    const char *sampler;                   /* as OTEL_TRACES_SAMPLER names them; "parentbased_always_on" */
+    double ratio;                          /* for those that take one */
+    bool distrusts_callers;                /* their traces are not continued, only linked to */
+    bool ignores_callers;                  /* not even that */
+    bool compresses;                       /* exports, with gzip */
+    const struct mote_span_limits *limits; /* none */
+    uint64_t timeout_ns;                   /* of an export; 10 s */
+    uint64_t delay_ns;                     /* how long spans wait for others to be sent with; 5 s */
+    size_t spans_max;                      /* in the queue, beside MOTE_TRACE_QUEUE_BYTES; 2048 */
+    size_t batch_max;                      /* in an export; 512 */
+    struct mote_log *log;                  /* none */
 };
 
 /* Starts the thread, which takes no signals. MOTE_EINVAL, MOTE_ENOMEM, with one line in `problem`. */

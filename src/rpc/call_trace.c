@@ -28,7 +28,7 @@ static const struct mote_tracer *tracer_of(const struct mote_call *call)
 
 static bool parse_parent(const struct mote_call *call, struct mote_trace_context *parent)
 {
-    const struct mote_slice text = mote_call_traceparent(call);
+    const struct mote_slice text = tracer_of(call)->ignores_callers ? mote_slice(NULL, 0) : mote_call_traceparent(call);
     return text.length != 0 && mote_trace_context_parse(parent, text);
 }
 
@@ -130,7 +130,7 @@ static void end_call(void *context, struct mote_call *call, const struct mote_ca
         memcpy(span.parent_id, parent.span_id, sizeof span.parent_id);
         span.trace_state = mote_trace_state_keep(mote_call_tracestate(call));
     }
-    mote_span_begin(&writer, &span);
+    mote_span_begin(&writer, &span, &tracer->limits);
     put_method(&writer, call, span.name);
     put_outcome(&writer, call, summary->status);
     mote_tracer_put_address(&writer, mote_call_authority(call), MOTE_SPAN_SERVER_ADDRESS, MOTE_SPAN_SERVER_PORT);
@@ -175,7 +175,7 @@ void mote_call_add_span(struct mote_call *call, const struct mote_call_span *tol
     memcpy(span.parent_id, call->trace.span_id, sizeof span.parent_id);
     span.start_ns = told->start_ns + offset_ns;
     span.end_ns = now_ns + offset_ns;
-    mote_span_begin(&writer, &span);
+    mote_span_begin(&writer, &span, &tracer->limits);
     for (size_t i = 0; i < sizeof told->attributes / sizeof told->attributes[0]; i++) {
         if (told->attributes[i].name != NULL) {
             mote_span_put_named(&writer, mote_slice_text(told->attributes[i].name),

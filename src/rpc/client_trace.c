@@ -95,7 +95,7 @@ void mote_client_trace_end(const struct mote_client_call *call, enum mote_status
                              .start_ns = trace->start_ns + offset_ns,
                              .end_ns = now_ns + offset_ns};
     memcpy(span.parent_id, trace->parent_id, sizeof span.parent_id);
-    mote_span_begin(&writer, &span);
+    mote_span_begin(&writer, &span, &tracer->limits);
     mote_span_put_known(&writer, MOTE_SPAN_RPC_SYSTEM, grpc);
     mote_span_put_known(&writer, MOTE_SPAN_RPC_METHOD, span.name);
     mote_span_put_known(&writer, MOTE_SPAN_RPC_STATUS, status_name);

@@ -13,7 +13,7 @@
 #define HEAD              3u /* tag, and a length of at most two bytes */
 #define FLAGS_HAVE_REMOTE 0x100u
 #define FLAGS_REMOTE      0x200u
-#define TAIL              6u /* kept free: the number of events that were left out */
+#define TAIL              12u /* kept free: the numbers of events and attributes that were left out */
 #define STATUS_ERROR      2u
 #define ROOM              (MOTE_SPAN_ENCODED_MAX - HEAD - TAIL)
 
@@ -88,10 +88,10 @@ static inline size_t field_size(size_t length)
     return 1 + varint_size(length) + length;
 }
 
-static struct mote_slice cut(struct mote_slice text)
+static struct mote_slice cut(struct mote_slice text, size_t most)
 {
-    if (text.length > MOTE_SPAN_TEXT_MAX) {
-        text.length = MOTE_SPAN_TEXT_MAX;
+    if (text.length > most) {
+        text.length = most;
         while (text.length != 0 && (text.data[text.length - 1] & 0x80) != 0) { /* no half of a character */
             text.length--;
         }
@@ -128,21 +128,32 @@ static inline uint8_t *put_number(uint8_t *at, unsigned number, struct mote_slic
     return put_varint(at, value);
 }
 
+/* Whether one of that size may stand in it. */
+static inline bool takes_attribute(struct mote_span_writer *writer, size_t size)
+{
+    if (writer->left.attributes_max == 0 || !has_room(writer, field_size(size))) {
+        writer->attributes_dropped++;
+        return false;
+    }
+    writer->left.attributes_max--;
+    return true;
+}
+
 static inline void put_attribute(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text)
 {
-    if (has_room(writer, field_size(text_size(name, text)))) {
+    if (takes_attribute(writer, text_size(name, text))) {
         writer->at = put_text(writer->at, 9, name, text);
     }
 }
 
 void mote_span_put_known(struct mote_span_writer *writer, enum mote_span_attribute_id id, struct mote_slice text)
 {
-    put_attribute(writer, keys[id], cut(text));
+    put_attribute(writer, keys[id], cut(text, writer->left.text_max));
 }
 
 void mote_span_put_text(struct mote_span_writer *writer, enum mote_span_attribute_id id, struct mote_slice text)
 {
-    text = cut(text);
+    text = cut(text, writer->left.text_max);
     if (mote_utf8_is_valid(text)) {
         put_attribute(writer, keys[id], text);
     }
@@ -150,12 +161,12 @@ void mote_span_put_text(struct mote_span_writer *writer, enum mote_span_attribut
 
 void mote_span_put_named(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text)
 {
-    put_attribute(writer, cut(name), cut(text));
+    put_attribute(writer, cut(name, MOTE_SPAN_TEXT_MAX), cut(text, writer->left.text_max));
 }
 
 void mote_span_put_number(struct mote_span_writer *writer, enum mote_span_attribute_id id, uint64_t number)
 {
-    if (has_room(writer, field_size(number_size(keys[id], number)))) {
+    if (takes_attribute(writer, number_size(keys[id], number))) {
         writer->at = put_number(writer->at, 9, keys[id], number);
     }
 }
@@ -187,7 +198,7 @@ void mote_span_put_messages(struct mote_span_writer *writer, const struct mote_s
     static const struct mote_slice types[] = {MOTE_SLICE_LITERAL("RECEIVED"), MOTE_SLICE_LITERAL("SENT")};
     uint64_t ids[2] = {0, 0};
     uint32_t told = 0;
-    const uint32_t most = messages->seen < MOTE_SPAN_MESSAGES_MAX ? messages->seen : MOTE_SPAN_MESSAGES_MAX;
+    const uint32_t most = messages->seen < writer->left.messages_max ? messages->seen : writer->left.messages_max;
     while (told < most) {
         const struct mote_slice type = types[messages->first[told].is_sent];
         const uint64_t id = ++ids[messages->first[told].is_sent];
@@ -224,7 +235,7 @@ void mote_span_put_link(struct mote_span_writer *writer, const struct mote_trace
 
 void mote_span_put_error(struct mote_span_writer *writer, struct mote_slice description)
 {
-    description = cut(description);
+    description = cut(description, writer->left.text_max);
     if (description.length == 0 || !mote_utf8_is_valid(description)) {
         description.length = 0;
     }
@@ -249,9 +260,19 @@ static uint8_t *put_flags(uint8_t *at, uint32_t flags)
     return at;
 }
 
-void mote_span_begin(struct mote_span_writer *writer, const struct mote_span *span)
+static uint32_t lesser(uint32_t a, uint32_t b)
 {
-    const struct mote_slice name = cut(span->name);
+    return a < b ? a : b;
+}
+
+void mote_span_begin(struct mote_span_writer *writer, const struct mote_span *span,
+                     const struct mote_span_limits *limits)
+{
+    const struct mote_slice name = cut(span->name, MOTE_SPAN_TEXT_MAX);
+    writer->left.text_max = lesser(limits->text_max, MOTE_SPAN_TEXT_MAX);
+    writer->left.attributes_max = limits->attributes_max;
+    writer->left.messages_max = lesser(limits->messages_max, MOTE_SPAN_MESSAGES_MAX);
+    writer->attributes_dropped = 0;
     uint8_t *at = writer->bytes + HEAD;
     mote_assert(span->trace_state.length <= MOTE_TRACE_STATE_MAX);
     at = put_bytes(at, 1, span->context.trace_id, MOTE_TRACE_ID_LENGTH);
@@ -272,6 +293,11 @@ void mote_span_begin(struct mote_span_writer *writer, const struct mote_span *sp
 
 struct mote_slice mote_span_end(struct mote_span_writer *writer)
 {
+    if (writer->attributes_dropped != 0) {
+        *writer->at++ = VARINT_TAG(10u);
+        writer->at = put_varint(writer->at, writer->attributes_dropped);
+        writer->attributes_dropped = 0;
+    }
     const size_t size = (size_t)(writer->at - writer->bytes) - HEAD;
     uint8_t *begin = writer->bytes + HEAD - 1 - varint_size(size);
     mote_assert(size <= MOTE_SPAN_ENCODED_MAX - HEAD && varint_size(size) <= HEAD - 1);

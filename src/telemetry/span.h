@@ -77,6 +77,8 @@ struct mote_span {
 /* To be begun, written, ended; then it may be begun anew. */
 struct mote_span_writer {
     uint8_t *at;
+    struct mote_span_limits left; /* of texts, how long they may be */
+    uint32_t attributes_dropped;
     uint8_t bytes[MOTE_SPAN_ENCODED_MAX];
 };
 
@@ -90,7 +92,8 @@ struct mote_span_messages {
     } first[MOTE_SPAN_MESSAGES_MAX];
 };
 
-void mote_span_begin(struct mote_span_writer *writer, const struct mote_span *span);
+void mote_span_begin(struct mote_span_writer *writer, const struct mote_span *span,
+                     const struct mote_span_limits *limits);
 /* A text of ours, which is UTF-8. */
 void mote_span_put_known(struct mote_span_writer *writer, enum mote_span_attribute_id id, struct mote_slice text);
 /* Anybody's; what is not UTF-8 is left out. */

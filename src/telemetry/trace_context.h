@@ -29,6 +29,13 @@ struct mote_trace_context {
     uint8_t flags; /* of enum mote_trace_flag */
 };
 
+/* What a span may have at most, where the library's own bounds are higher. */
+struct mote_span_limits {
+    uint32_t text_max; /* bytes of an attribute's value */
+    uint32_t attributes_max;
+    uint32_t messages_max; /* that have an event */
+};
+
 /* False for what is no traceparent: a new trace is then to be begun, and the tracestate is not to be looked at. Flags
  * that are not known are dropped. */
 bool mote_trace_context_parse(struct mote_trace_context *out, struct mote_slice traceparent);

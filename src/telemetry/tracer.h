@@ -16,7 +16,9 @@ struct mote_tracer {
     const struct mote_random *random;
     struct mote_span_queue *queue;
     struct mote_sampler sampler;
-    bool trusts_callers; /* false: their traces are not continued, only linked to */
+    struct mote_span_limits limits;
+    bool trusts_callers;  /* false: their traces are not continued, only linked to */
+    bool ignores_callers; /* not even that: what they say of traces is not looked at */
 };
 
 /* A new span in the trace of a caller elsewhere, or with `parent` NULL in a new one, as the sampler decides. False,

@@ -130,6 +130,20 @@ def test_a_trace_that_is_not_trusted_is_linked(mote):
         assert [(link.trace_id.hex(), link.span_id.hex()) for link in span.links] == [(TRACE, PARENT)]
 
 
+def test_limits_and_propagators(mote):
+    with Collector() as collector:
+        program = serve(mote, f"http://{collector.address}", OTEL_SPAN_EVENT_COUNT_LIMIT="0", OTEL_PROPAGATORS="none",
+                        OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="2", OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="6",
+                        OTEL_METRICS_EXPORTER="otlp")
+        check(program, [("traceparent", f"00-{TRACE}-{PARENT}-00")])
+        span = one_span(collector)
+        assert span.trace_id.hex() != TRACE and not span.parent_span_id and not span.links
+        assert attributes(span.attributes) == {"rpc.system.name": "grpc", "rpc.method": "grpc.h"}
+        assert (span.dropped_attributes_count, span.dropped_events_count, len(span.events)) == (5, 2, 0)
+        assert program.stop() == 0
+        assert b"OTEL_METRICS_EXPORTER: there is no such setting" in program.text
+
+
 def test_failed_calls(mote):
     with Collector() as collector:
         program = serve(mote, f"http://{collector.address}")
@@ -361,11 +375,11 @@ def test_bad_settings_are_told_all_at_once(mote):
     result = mote.run("serve", check=False, JWT_SECRET=mote.secret, LISTEN="127.0.0.1:0",
                       OTEL_EXPORTER_OTLP_ENDPOINT="ftp://collector", OTEL_EXPORTER_OTLP_HEADERS="X-Key=s3cr3t",
                       OTEL_TRACES_SAMPLER="often", OTEL_TRACES_SAMPLER_ARG="2", OTEL_BSP_MAX_QUEUE_SIZE="5",
-                      OTEL_RESOURCE_ATTRIBUTES="a", OTEL_EXPORTER_OTLP_PROTOCOL="http/json")
+                      OTEL_RESOURCE_ATTRIBUTES="a", OTEL_EXPORTER_OTLP_PROTOCOL="http/json", OTEL_PROPAGATORS="b3", OTEL_SPAN_EVENT_COUNT_LIMIT="-1")
     assert result.returncode == 78
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER",
                  "OTEL_TRACES_SAMPLER_ARG", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_RESOURCE_ATTRIBUTES",
-                 "OTEL_EXPORTER_OTLP_PROTOCOL"):
+                 "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_PROPAGATORS", "OTEL_SPAN_EVENT_COUNT_LIMIT"):
         assert f"config: {name}: " in result.stderr, result.stderr
     assert "s3cr3t" not in result.stderr + result.stdout
 

@@ -56,8 +56,10 @@ static void prepare(struct fixture *fixture, const char *sampler, bool trusts_ca
     memset(fixture, 0, sizeof *fixture);
     fixture->clock = (struct mote_clock){.monotonic_ns = monotonic, .wall_ns = wall, .context = fixture};
     fixture->random = (struct mote_random){.fill = fill, .context = fixture};
-    fixture->tracer =
-        (struct mote_tracer){.clock = &fixture->clock, .random = &fixture->random, .trusts_callers = trusts_callers};
+    fixture->tracer = (struct mote_tracer){.clock = &fixture->clock,
+                                           .random = &fixture->random,
+                                           .limits = {UINT32_MAX, UINT32_MAX, UINT32_MAX},
+                                           .trusts_callers = trusts_callers};
     assert_true(mote_sampler_find(&fixture->tracer.sampler, sampler, 0.5));
     const struct mote_span_queue_options bounds = {.bytes_max = 65536, .spans_max = 16, .batch = 16};
     assert_int_equal(mote_span_queue_new(&fixture->tracer.queue, mote_mem_system(), &bounds), 0);

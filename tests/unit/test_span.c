@@ -14,6 +14,7 @@
 #define TEXT(literal) mote_slice((literal), sizeof(literal) - 1)
 
 static struct mote_span_writer writer;
+static const struct mote_span_limits none = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
 
 static struct mote_span make_span(void)
 {
@@ -33,7 +34,7 @@ static struct mote_span make_span(void)
 static void begin(void)
 {
     const struct mote_span span = make_span();
-    mote_span_begin(&writer, &span);
+    mote_span_begin(&writer, &span, &none);
 }
 
 static void assert_ends(struct mote_slice expected)
@@ -70,7 +71,7 @@ static void test_all(void **state)
     memset(link.span_id, 0x55, sizeof link.span_id);
     span.has_parent = span.parent_is_remote = true;
     span.trace_state = TEXT("a=1");
-    mote_span_begin(&writer, &span);
+    mote_span_begin(&writer, &span, &none);
     mote_span_put_known(&writer, MOTE_SPAN_RPC_SYSTEM, TEXT("grpc"));
     mote_span_put_number(&writer, MOTE_SPAN_PEER_PORT, 300);
     mote_span_put_event(&writer, MOTE_SPAN_EVENT_BEGUN, 0x0102030405060708);
@@ -159,31 +160,48 @@ static void test_long_texts(void **state)
     }
 }
 
+/* Limits below the bounds; what is left out is counted. */
+static void test_limits(void **state)
+{
+    const struct mote_span_limits limits = {.text_max = 2, .attributes_max = 1, .messages_max = 0};
+    const struct mote_span span = make_span();
+    struct mote_span_messages messages = {.seen = 0};
+    (void)state;
+    mote_span_note_message(&messages, 1, false, 1);
+    mote_span_begin(&writer, &span, &limits);
+    mote_span_put_text(&writer, MOTE_SPAN_SERVER_ADDRESS, TEXT("abc"));
+    mote_span_put_number(&writer, MOTE_SPAN_SERVER_PORT, 1);
+    mote_span_put_known(&writer, MOTE_SPAN_RPC_SYSTEM, TEXT("grpc"));
+    mote_span_put_messages(&writer, &messages, 0, 1);
+    assert_ends(TEXT("\x12\x59" IDS NAME_AND_TIMES FLAGS "\x4a\x16\x0a\x0eserver.address\x12\x04\x0a\x02"
+                     "ab\x60\x01\x50\x02"));
+}
+
 /* What there is no room for is left out, and the span stays whole. */
 static void test_room(void **state)
 {
-    char text[200];
-    size_t before = 0;
-    (void)state;
-    memset(text, 'x', sizeof text);
-    begin();
-    for (int i = 0; i < 100; i++) {
-        const size_t length = mote_span_end(&writer).length;
-        assert_true(length >= before && length <= MOTE_SPAN_ENCODED_MAX);
-        before = length;
-        mote_span_put_named(&writer, TEXT("name"), mote_slice(text, sizeof text - (size_t)i));
-    }
-    mote_span_put_error(&writer, mote_slice(text, sizeof text));
-    const struct mote_trace_context link = {.flags = 0};
-    for (int i = 0; i < 100; i++) {
-        mote_span_put_event(&writer, MOTE_SPAN_EVENT_BEGUN, 1);
-        mote_span_put_number(&writer, MOTE_SPAN_PEER_PORT, UINT64_MAX);
-        mote_span_put_link(&writer, &link);
-    }
+    static const struct mote_trace_context link = {.flags = 0};
     struct mote_span_messages messages = {.seen = UINT32_MAX};
+    char text[200];
+    (void)state;
     memset(messages.first, 0, sizeof messages.first);
-    mote_span_put_messages(&writer, &messages, 0, 1);
-    assert_in_range(mote_span_end(&writer).length, before, MOTE_SPAN_ENCODED_MAX);
+    memset(text, 'x', sizeof text);
+    for (size_t first = 0; first < sizeof text; first++) { /* so that the end is come to in every way */
+        begin();
+        mote_span_put_named(&writer, TEXT("name"), mote_slice(text, first));
+        for (size_t i = 0; i < 40; i++) {
+            mote_span_put_named(&writer, TEXT("name"), mote_slice(text, sizeof text - i));
+            mote_span_put_number(&writer, MOTE_SPAN_PEER_PORT, UINT64_MAX);
+            mote_span_put_event(&writer, MOTE_SPAN_EVENT_BEGUN, 1);
+            mote_span_put_link(&writer, &link);
+        }
+        mote_span_put_error(&writer, mote_slice(text, sizeof text));
+        writer.attributes_dropped = UINT32_MAX;
+        mote_span_put_messages(&writer, &messages, 0, 1);
+        const struct mote_slice span = mote_span_end(&writer);
+        assert_in_range(span.length, MOTE_SPAN_ENCODED_MAX / 2, MOTE_SPAN_ENCODED_MAX);
+        assert_true(span.data + span.length <= writer.bytes + sizeof writer.bytes);
+    }
 }
 
 int main(void)
@@ -191,7 +209,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_least),      cmocka_unit_test(test_all),
         cmocka_unit_test(test_messages),   cmocka_unit_test(test_texts_that_are_none),
-        cmocka_unit_test(test_long_texts), cmocka_unit_test(test_room),
+        cmocka_unit_test(test_long_texts), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
