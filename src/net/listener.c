@@ -15,9 +15,10 @@
 #define BACKLOG          1024 /* the kernel takes less where net.core.somaxconn is lower */
 #define ACCEPTS_PER_TURN 64u  /* then the connections that are there get their turn */
 
-static void wait_for_room(struct mote_listener *listener)
+static void wait_for_room(struct mote_listener *listener, enum mote_metric_id reason)
 {
     struct mote_worker *worker = listener->worker;
+    mote_metrics_add(worker->metrics, reason, 1);
     uv_poll_stop(&listener->poll);
     listener->waits = true;
     mote_timer_start(&worker->wheel, &worker->listeners_retry, mote_worker_now(worker) + MOTE_LISTENER_RETRY_NS);
@@ -46,7 +47,7 @@ static bool survives(struct mote_listener *listener, int number)
     default: /* no descriptor, no memory */
         mote_log(listener->worker->options->log, MOTE_LOG_WARN, "net", "net.accept_failed",
                  "cannot accept connections now", mote_log_text("err", strerror(number)));
-        wait_for_room(listener);
+        wait_for_room(listener, MOTE_METRIC_PAUSED_ERROR);
         return false;
     }
 }
@@ -59,7 +60,7 @@ static bool accept_one(struct mote_listener *listener)
         .is_unix = listener->is_unix, .health_only = listener->socket.health_only, .peers = listener->socket.peers};
     accepted.address.length = sizeof accepted.address.storage;
     if (mote_peers_reserve(accepted.peers, &accepted.peer) != 0) {
-        wait_for_room(listener);
+        wait_for_room(listener, MOTE_METRIC_PAUSED_FULL);
         return false;
     }
     accepted.fd = accept4(listener->socket.fd, (struct sockaddr *)&accepted.address.storage, &accepted.address.length,
@@ -80,7 +81,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     if (status != 0) {
         mote_log(listener->worker->options->log, MOTE_LOG_ERROR, "net", "net.listen_failed",
                  "a listening socket failed", mote_log_text("err", uv_strerror(status)));
-        wait_for_room(listener);
+        wait_for_room(listener, MOTE_METRIC_PAUSED_ERROR);
         return;
     }
     for (unsigned i = 0; i < ACCEPTS_PER_TURN && accept_one(listener); i++) {
@@ -113,7 +114,7 @@ void mote_listener_resume(struct mote_listener *listener)
     if (listener->is_open && listener->waits) {
         listener->waits = false;
         if (uv_poll_start(&listener->poll, UV_READABLE, on_readable) != 0) {
-            wait_for_room(listener);
+            wait_for_room(listener, MOTE_METRIC_PAUSED_ERROR);
         }
     }
 }

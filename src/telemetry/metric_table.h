@@ -34,6 +34,10 @@
       "preface that the oldest had to go.")                                                                            \
     X(REFUSED_MEMORY, "mote_connections_refused_total", COUNTER, "reason", "memory", "")                               \
     X(REFUSED_SILENT, "mote_connections_refused_total", COUNTER, "reason", "silent", "")                               \
+    X(PAUSED_FULL, "mote_listener_pauses_total", COUNTER, "reason", "connections_max",                                 \
+      "Times that a listener stopped accepting for a moment: as many connections are open as may be, or there is no "  \
+      "descriptor or memory for another.")                                                                             \
+    X(PAUSED_ERROR, "mote_listener_pauses_total", COUNTER, "reason", "no_resources", "")                               \
     X(CONNECTIONS_MAX, "mote_connections_max", GAUGE, "", "", "Connections that may be open at a time.")               \
     X(RECEIVED_BYTES, "mote_network_received_bytes_total", COUNTER, "", "",                                            \
       "Bytes read from the sockets of clients, with TLS before they are decrypted.")                                   \

@@ -161,6 +161,13 @@ def test_connections_that_are_refused(mote):
     wait_for(lambda: refused(program, "silent") == 8, what="eight that gave way")
     for client in held:
         client.close()
+    program = mote.serve(WORKERS="1", MAX_CONNECTIONS="2", STORE_URL=f"sqlite:{mote.folder}/third.db")
+    host, port = program.address.rsplit(":", 1)
+    held = [socket.create_connection((host, int(port))) for _ in range(3)]
+    wait_for(lambda: samples(program)['mote_listener_pauses_total{reason="connections_max"}'] > 1, what="a listener that waits")
+    assert samples(program)["mote_connections"] == samples(program)["mote_connections_max"] == 2
+    for client in held:
+        client.close()
 
 
 def test_lines_that_nobody_reads(mote):
@@ -453,7 +460,7 @@ class Traffic:
 # By the tests above: of spans, refused connections, lines, and passwords that wait; a write waits too short to be seen.
 MOVED_ELSEWHERE = {"mote_otlp_spans_exported", "mote_otlp_spans_dropped", "mote_otlp_spans_queue_length", "mote_log_lines_dropped",
                    "mote_connections_refused", "mote_password_hash_queue_length", "mote_store_write_queue_length",
-                   "mote_http2_protocol_errors"}
+                   "mote_listener_pauses", "mote_http2_protocol_errors"}
 
 
 def test_every_expression_is_answered(mote, tmp_path):
