@@ -466,7 +466,8 @@ def test_mint_inspect_verify(filled):
     token = filled.run("token", "mint", "--user", "ada", "--expires", "5m", **key).stdout
     assert token.count(".") == 2 and token.endswith("\n")
     shown = filled.run("token", "inspect", input="Bearer " + token)
-    assert "HS256" in shown.stdout and "ADMIN" in shown.stdout and "in 5 minutes" in shown.stdout
+    assert "HS256" in shown.stdout and "ADMIN" in shown.stdout
+    assert re.search(r"in [45] minutes", shown.stdout)
     assert "NOT VERIFIED" in shown.stderr
     [claims] = lines_of(filled.run("token", "inspect", "--json", input=token))
     assert claims["exp"] - claims["iat"] == 300 and claims["roles"] == "ADMIN"
