@@ -282,7 +282,7 @@ static void login(struct mote_call *call, const auth_v1_LoginRequest *request)
     operation->hashing.call = call;
     read->done = user_read;
     mote_call_ref(call);
-    mote_store_get_user(mote_services_worker_of(call)->session, read);
+    mote_store_get_user(mote_spans_session(call), read);
 }
 
 void auth_v1_auth_service_login(struct mote_call *call, const auth_v1_LoginRequest *request)

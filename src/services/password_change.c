@@ -202,7 +202,7 @@ void auth_v1_auth_service_change_password(struct mote_call *call, const auth_v1_
         memcpy(operation->read.id, caller->user_id, sizeof operation->read.id);
         memcpy(operation->set.session_id, caller->session_id, sizeof operation->set.session_id);
         operation->set.keep_others = request->keep_other_sessions;
-        mote_store_get_user(mote_services_worker_of(call)->session, &operation->read);
+        mote_store_get_user(mote_spans_session(call), &operation->read);
     }
     mote_secret_wipe((void *)(uintptr_t)request, sizeof *request);
 }
@@ -216,7 +216,7 @@ void auth_v1_auth_service_set_password(struct mote_call *call, const auth_v1_Set
         if (operation->has_bad_id) {
             user_read(&operation->read, MOTE_ENOTFOUND);
         } else {
-            mote_store_get_user(mote_services_worker_of(call)->session, &operation->read);
+            mote_store_get_user(mote_spans_session(call), &operation->read);
         }
     }
     mote_secret_wipe((void *)(uintptr_t)request, sizeof *request);

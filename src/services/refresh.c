@@ -151,7 +151,7 @@ static void refresh(struct mote_call *call, const auth_v1_RefreshTokenRequest *r
     operation->find.done = found;
     mote_sha256(operation->find.hash, mote_slice(operation->parent, sizeof operation->parent));
     mote_call_ref(call);
-    mote_store_find_refresh(mote_services_worker_of(call)->session, &operation->find);
+    mote_store_find_refresh(mote_spans_session(call), &operation->find);
 }
 
 void auth_v1_auth_service_refresh_token(struct mote_call *call, const auth_v1_RefreshTokenRequest *request)

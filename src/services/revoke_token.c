@@ -124,7 +124,7 @@ static void revoke(struct mote_call *call, struct mote_slice text)
     mote_secret_wipe(refresh, sizeof refresh);
     operation->find.done = found;
     mote_call_ref(call);
-    mote_store_find_refresh(mote_services_worker_of(call)->session, &operation->find);
+    mote_store_find_refresh(mote_spans_session(call), &operation->find);
 }
 
 void auth_v1_auth_service_revoke_token(struct mote_call *call, const auth_v1_RevokeTokenRequest *request)

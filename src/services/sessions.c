@@ -79,7 +79,7 @@ static void user_read(struct mote_store_get_user *read, int result)
     struct list_operation *operation = MOTE_CONTAINER_OF(read, struct list_operation, user);
     struct mote_call *call = operation->page.call;
     if (result == 0) {
-        mote_store_list_sessions(mote_services_worker_of(call)->session, &operation->read);
+        mote_store_list_sessions(mote_spans_session(call), &operation->read);
         return;
     }
     if (result == MOTE_ENOTFOUND) {
@@ -140,7 +140,7 @@ void auth_v1_auth_service_list_sessions(struct mote_call *call, const auth_v1_Li
     operation->user.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
     memcpy(operation->user.id, operation->read.user_id, sizeof operation->user.id);
     operation->user.done = user_read;
-    mote_store_get_user(worker->session, &operation->user);
+    mote_store_get_user(mote_spans_session(call), &operation->user);
 }
 
 /* --- RevokeSession --------------------------------------------------------------------------------------------- */
@@ -214,5 +214,5 @@ void auth_v1_auth_service_revoke_session(struct mote_call *call, const auth_v1_R
     operation->call = call;
     operation->read.done = session_read;
     mote_call_ref(call);
-    mote_store_get_session(mote_services_worker_of(call)->session, &operation->read);
+    mote_store_get_session(mote_spans_session(call), &operation->read);
 }

@@ -28,22 +28,42 @@ uint64_t mote_spans_begin(const struct mote_call *call)
     return mote_call_is_recorded(call) ? clock->monotonic_ns(clock->context) : 0;
 }
 
-static void observe(struct mote_store_write *write)
+static void add_span(struct mote_call *call, const char *name, uint64_t start_ns, uint64_t begun_ns, int result)
 {
-    const char *name = write_names[write->kind];
-    mote_call_add_span(write->observer, &(const struct mote_call_span){
-                                            .name = name,
-                                            .is_client = true,
-                                            .start_ns = write->submitted_ns,
-                                            .begun_ns = write->begun_ns,
-                                            .error = is_failure(write->result) ? mote_error_name(write->result) : NULL,
-                                            .attributes = {{"db.system.name", "sqlite"}, {"db.operation.name", name}},
-                                        });
+    mote_call_add_span(call, &(const struct mote_call_span){
+                                 .name = name,
+                                 .is_client = true,
+                                 .start_ns = start_ns,
+                                 .begun_ns = begun_ns,
+                                 .error = is_failure(result) ? mote_error_name(result) : NULL,
+                                 .attributes = {{"db.system.name", "sqlite"}, {"db.operation.name", name}},
+                             });
+}
+
+static void observe_read(struct mote_store_observer *observer, const char *name, int result)
+{
+    add_span(observer->context, name, observer->start_ns, 0, result);
+}
+
+struct mote_store_session *mote_spans_session(struct mote_call *call)
+{
+    struct mote_services_worker *worker = mote_services_worker_of(call);
+    if (mote_call_is_recorded(call)) {
+        const struct mote_store_observer observer = {
+            .tell = observe_read, .context = call, .start_ns = mote_spans_begin(call)};
+        mote_store_session_observe(worker->session, &observer);
+    }
+    return worker->session;
+}
+
+static void observe_write(struct mote_store_write *write)
+{
+    add_span(write->observer, write_names[write->kind], write->submitted_ns, write->begun_ns, write->result);
 }
 
 int mote_spans_submit(struct mote_call *call, struct mote_store_write *write)
 {
-    write->observe = mote_call_is_recorded(call) ? observe : NULL;
+    write->observe = mote_call_is_recorded(call) ? observe_write : NULL;
     write->observer = call;
     write->submitted_ns = mote_spans_begin(call);
     write->begun_ns = 0;

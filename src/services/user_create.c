@@ -185,7 +185,7 @@ static void found_request(struct mote_store_find_request *find, int result)
         operation->first.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
         memcpy(operation->first.id, find->request.user_id, sizeof operation->first.id);
         operation->first.done = found_first;
-        mote_store_get_user(mote_services_worker_of(operation->hashing.call)->session, &operation->first);
+        mote_store_get_user(mote_spans_session(operation->hashing.call), &operation->first);
         return;
     }
     finish(operation);
@@ -196,7 +196,7 @@ static void look_for_request(struct create_operation *operation)
     struct mote_services_worker *worker = mote_services_worker_of(operation->hashing.call);
     operation->find.now = mote_services_worker_wall(worker);
     operation->find.done = found_request;
-    mote_store_find_request(worker->session, &operation->find);
+    mote_store_find_request(mote_spans_session(operation->hashing.call), &operation->find);
 }
 
 static size_t put(uint8_t *out, struct mote_slice field)

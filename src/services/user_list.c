@@ -10,6 +10,7 @@
 #include "services/filter.h"
 #include "services/page.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
 
@@ -147,5 +148,5 @@ void user_v1_user_service_list_users(struct mote_call *call, const user_v1_ListU
     mote_page_open(&operation->page, ROWS_MAX);
     operation->read.row = take_row;
     operation->read.done = list_done;
-    mote_store_list_users(mote_services_worker_of(call)->session, &operation->read);
+    mote_store_list_users(mote_spans_session(call), &operation->read);
 }

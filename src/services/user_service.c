@@ -7,6 +7,7 @@
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/target.h"
 #include "services/worker.h"
 #include "user/v1/user.mote.h"
@@ -55,7 +56,7 @@ void user_v1_user_service_get_user(struct mote_call *call, const user_v1_GetUser
     operation->read.key = MOTE_STORE_BY_ID_WITHOUT_HASH;
     operation->read.done = get_done;
     mote_call_ref(call);
-    mote_store_get_user(mote_services_worker_of(call)->session, &operation->read);
+    mote_store_get_user(mote_spans_session(call), &operation->read);
 }
 
 void user_v1_user_service_health_check(struct mote_call *call, const google_protobuf_Empty *request)

@@ -13,6 +13,7 @@
 #include "services/convert.h"
 #include "services/failure.h"
 #include "services/rules.h"
+#include "services/spans.h"
 #include "services/worker.h"
 
 struct validate_operation {
@@ -132,7 +133,7 @@ static void validate(struct mote_call *call, const auth_v1_ValidateTokenRequest 
     operation->read.done = user_read;
     memcpy(operation->read.id, identity->user_id, sizeof operation->read.id);
     mote_call_ref(call);
-    mote_store_get_user(worker->session, &operation->read);
+    mote_store_get_user(mote_spans_session(call), &operation->read);
 }
 
 void auth_v1_auth_service_validate_token(struct mote_call *call, const auth_v1_ValidateTokenRequest *request)

@@ -39,6 +39,7 @@ struct mote_store_session {
     struct mote_store *store;
     struct mote_mailbox *mailbox;
     struct mote_reader reader;
+    struct mote_store_observer observer; /* of the next read */
     struct mote_feed_follower follower;
     unsigned outstanding;  /* writes submitted and lists that wait; the session's thread only */
     struct lister *lister; /* NULL before the first list with a filter */
@@ -175,12 +176,36 @@ void mote_store_figures(struct mote_store *store, unsigned *waiting, int64_t *da
     *log = stat(path, &status) == 0 ? (int64_t)status.st_size : 0;
 }
 
-static int end_read(struct mote_store_session *session, int result)
+/* Takes the observer off the session: its read has begun. */
+static struct mote_store_observer take_observer(struct mote_store_session *session)
+{
+    const struct mote_store_observer observer = session->observer;
+    session->observer.tell = NULL;
+    return observer;
+}
+
+/* What comes between a read and its `done`. */
+static int end_observed(struct mote_store_session *session, struct mote_store_observer *observer, const char *name,
+                        int result)
 {
     if (result == MOTE_ECORRUPT || result == MOTE_EIO) {
         mote_writer_suspect(&session->store->writer, result);
     }
+    if (observer->tell != NULL) {
+        observer->tell(observer, name, result);
+    }
     return result;
+}
+
+static int end_read(struct mote_store_session *session, const char *name, int result)
+{
+    struct mote_store_observer observer = take_observer(session);
+    return end_observed(session, &observer, name, result);
+}
+
+void mote_store_session_observe(struct mote_store_session *session, const struct mote_store_observer *observer)
+{
+    session->observer = *observer;
 }
 
 /* A page without a filter is short, and read at once. */
@@ -245,7 +270,7 @@ static void run_list(struct mote_task *task)
         session->mailbox->post(session->mailbox, task);
     }
     if (result != 1) {
-        read->done(read, end_read(session, result));
+        read->done(read, end_observed(session, &read->observer, "list_users", result));
     }
 }
 
@@ -290,18 +315,19 @@ void mote_store_session_end_turn(struct mote_store_session *session)
 
 void mote_store_get_user(struct mote_store_session *session, struct mote_store_get_user *read)
 {
-    read->done(read, end_read(session, mote_reader_get_user(&session->reader, read)));
+    read->done(read, end_read(session, "get_user", mote_reader_get_user(&session->reader, read)));
 }
 
 /* Whatever is asked for at once, others on this thread wait for a slice of it only. */
 void mote_store_list_users(struct mote_store_session *session, struct mote_store_list_users *read)
 {
     int result = 1;
+    read->observer = take_observer(session);
     if (session->lists == NULL && session->reader.looked < LOOKED_A_TURN) {
         result = run_slice(session, read);
     }
     if (result != 1) {
-        read->done(read, end_read(session, result));
+        read->done(read, end_observed(session, &read->observer, "list_users", result));
         return;
     }
     read->next = NULL;
@@ -316,27 +342,27 @@ void mote_store_list_users(struct mote_store_session *session, struct mote_store
 
 void mote_store_get_session(struct mote_store_session *session, struct mote_store_get_session *read)
 {
-    read->done(read, end_read(session, mote_reader_get_session(&session->reader, read)));
+    read->done(read, end_read(session, "get_session", mote_reader_get_session(&session->reader, read)));
 }
 
 void mote_store_list_sessions(struct mote_store_session *session, struct mote_store_list_sessions *read)
 {
-    read->done(read, end_read(session, mote_reader_list_sessions(&session->reader, read)));
+    read->done(read, end_read(session, "list_sessions", mote_reader_list_sessions(&session->reader, read)));
 }
 
 void mote_store_find_refresh(struct mote_store_session *session, struct mote_store_find_refresh *read)
 {
-    read->done(read, end_read(session, mote_reader_find_refresh(&session->reader, read)));
+    read->done(read, end_read(session, "find_refresh", mote_reader_find_refresh(&session->reader, read)));
 }
 
 void mote_store_find_request(struct mote_store_session *session, struct mote_store_find_request *read)
 {
-    read->done(read, end_read(session, mote_reader_find_request(&session->reader, read)));
+    read->done(read, end_read(session, "find_request", mote_reader_find_request(&session->reader, read)));
 }
 
 void mote_store_read_feed(struct mote_store_session *session, struct mote_store_read_feed *read)
 {
-    read->done(read, end_read(session, mote_feed_read(&session->reader, read)));
+    read->done(read, end_read(session, "read_feed", mote_feed_read(&session->reader, read)));
 }
 
 int64_t mote_store_feed_sequence(const struct mote_store *store)
@@ -406,7 +432,7 @@ int mote_store_load_revocations(struct mote_store_session *session, int64_t sinc
                                 void (*each)(void *context, const struct mote_store_change *change), void *context)
 {
     struct mote_reader_revocations read = {.since = since, .each = each, .context = context};
-    int result = end_read(session, mote_reader_load_revocations(&session->reader, &read));
+    int result = end_read(session, "load_revocations", mote_reader_load_revocations(&session->reader, &read));
     if (result == 0) {
         *position = read.position;
     }

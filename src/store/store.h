@@ -36,13 +36,12 @@
 #include "store/record.h"
 #include "store/write.h"
 
-#define MOTE_STORE_WRITES_MAX  1024u /* queued for the writer; more are refused: a slow disk must not fill memory */
-#define MOTE_STORE_LOOKED_MAX  5000u /* rows that a page looks at: what is wanted may be rare among what is not */
-#define MOTE_STORE_PAGE_MAX    200u
-#define MOTE_STORE_CHANGES_MAX 4096u /* changes kept in memory for sessions that lag */
-#define MOTE_STORE_FEED_MAX    10000 /* changes of users kept in the feed, however old */
-#define MOTE_STORE_FEED_KEEP_NS                                                                                        \
-    (3600 * (int64_t)MOTE_NS_PER_SECOND) /* and for how long, however many: who is away longer begins anew */
+#define MOTE_STORE_WRITES_MAX   1024u /* queued for the writer; more are refused: a slow disk must not fill memory */
+#define MOTE_STORE_LOOKED_MAX   5000u /* rows that a page looks at: what is wanted may be rare among what is not */
+#define MOTE_STORE_PAGE_MAX     200u
+#define MOTE_STORE_CHANGES_MAX  4096u /* changes kept in memory for sessions that lag */
+#define MOTE_STORE_FEED_MAX     10000 /* changes of users kept in the feed, however old */
+#define MOTE_STORE_FEED_KEEP_NS (3600 * (int64_t)MOTE_NS_PER_SECOND) /* and for how long, however many */
 
 struct mote_store;
 struct mote_store_session;
@@ -147,7 +146,8 @@ struct mote_store_list_users {
     bool more;     /* the answer: something follows, or may with a filter */
     int64_t total; /* all users, a kept counter; -1 with a filter */
     void (*done)(struct mote_store_list_users *read, int result);
-    struct mote_store_list_users *next; /* the store's */
+    struct mote_store_list_users *next; /* the store's, as the one below */
+    struct mote_store_observer observer;
 };
 
 void mote_store_list_users(struct mote_store_session *session, struct mote_store_list_users *read);

@@ -34,6 +34,16 @@ enum mote_store_write_kind {
 #undef X
 };
 
+/* Who wants to know how long a read takes; told before its `done`. */
+struct mote_store_observer {
+    void (*tell)(struct mote_store_observer *observer, const char *name, int result); /* NULL: nobody */
+    void *context;
+    uint64_t start_ns; /* the observer's own */
+};
+
+/* Of the next read of this session. The session's thread. */
+void mote_store_session_observe(struct mote_store_session *session, const struct mote_store_observer *observer);
+
 /* The head of each write. */
 struct mote_store_write {
     struct mote_task task; /* the store's, as the two below */

@@ -34,8 +34,8 @@
     X(SERVER_PORT, "server.port", "calls", "its port, where it names one")                                             \
     X(PEER_ADDRESS, "network.peer.address", "calls that came", "where the connection comes from")                      \
     X(PEER_PORT, "network.peer.port", "calls that came", "its port")                                                   \
-    X(DB_SYSTEM, "db.system.name", "writes", "`sqlite`")                                                               \
-    X(DB_OPERATION, "db.operation.name", "writes", "the span's name")                                                  \
+    X(DB_SYSTEM, "db.system.name", "reads and writes", "`sqlite`")                                                     \
+    X(DB_OPERATION, "db.operation.name", "reads and writes", "the span's name")                                        \
     X(MESSAGE_TYPE, "rpc.message.type", "the event `rpc.message`", "`RECEIVED` or `SENT`")                             \
     X(MESSAGE_ID, "rpc.message.id", "the event `rpc.message`", "1 for the first in its direction")                     \
     X(MESSAGE_SIZE, "rpc.message.uncompressed_size", "the event `rpc.message`", "its bytes")

@@ -182,9 +182,11 @@ def test_one_trace_across_two_services(mote, jaeger, tracer, guestbook):
     with ClientSpan(tracer, "visit") as visit:
         assert sign(book, client.token, visit.metadata).username == "ada"
     validate = "auth.v1.AuthService/ValidateToken"
-    wait_for(lambda: len(jaeger.spans(visit.trace_id)) == 4, seconds=30, what="four spans in Jaeger")
+    wait_for(lambda: len(jaeger.spans(visit.trace_id)) == 5, seconds=30, what="five spans in Jaeger")
     found = {(span["service"], span["attributes"].get("span.kind")): span
              for span in jaeger.spans(visit.trace_id).values()}
+    assert found["accounts", "client"]["operationName"] == "get_user"
+    assert found["accounts", "client"]["parent"] == found["accounts", "server"]["spanID"]
     above = visit.span_id
     for service, kind, name in (("guestbook", "server", "guestbook.v1.Guestbook/Sign"), ("guestbook", "client", validate),
                                 ("accounts", "server", validate)):

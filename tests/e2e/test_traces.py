@@ -185,20 +185,24 @@ def test_many_spans_of_two_workers(mote):
                 done.result()
         assert program.stop() == 0
         lost = sum(line["spans"] for line in program.events("trace.lost"))
-        assert len(collector.spans()) + lost == 8 * 400 + 3
+        assert len(collector.spans()) + lost == 8 * 400 + 4
         assert len({span.span_id for span in collector.spans()}) == len(collector.spans())
 
 
 def test_what_a_call_waits_for(mote):
-    """Password hashes and writes are spans below the call's; each says when it had waited in its queue."""
+    """Reads, password hashes and writes are spans below the call's; what has a queue says when it had waited there."""
     mote.create_user("ada", "correct horse battery", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
     with Collector() as collector:
         program = serve(mote, f"http://{collector.address}")
         client = Clients(program)
         client.login("ada", "correct horse battery")
-        wait_for(lambda: len(collector.spans()) == 3, what="three spans")
+        wait_for(lambda: len(collector.spans()) == 4, what="four spans")
         spans = {span.name: span for span in collector.spans()}
         call = spans["auth.v1.AuthService/Login"]
+        read = spans["get_user"]
+        assert (read.trace_id, read.parent_span_id, read.kind, len(read.events)) == (call.trace_id, call.span_id, 3, 0)
+        assert attributes(read.attributes) == {"db.system.name": "sqlite", "db.operation.name": "get_user"}
+        assert call.start_time_unix_nano <= read.start_time_unix_nano <= read.end_time_unix_nano
         for name, kind in (("verify_password", 1), ("create_session", 3)):
             span = spans[name]
             assert (span.trace_id, span.parent_span_id, span.kind) == (call.trace_id, call.span_id, kind)
@@ -213,12 +217,31 @@ def test_what_a_call_waits_for(mote):
         # A wrong password is no error of the hashing's.
         with pytest.raises(grpc.RpcError):
             client.login("ada", "wrong")
-        wait_for(lambda: len(collector.spans()) == 5, what="two more spans")
-        assert {span.name: span.status.code for span in collector.spans()[3:]} == {
-            "verify_password": 0, "auth.v1.AuthService/Login": 0}
+        wait_for(lambda: len(collector.spans()) == 7, what="three more spans")
+        assert {span.name: span.status.code for span in collector.spans()[4:]} == {
+            "get_user": 0, "verify_password": 0, "auth.v1.AuthService/Login": 0}
         client.channel.close()
         assert program.stop() == 0
         assert b"correct horse" not in b"".join(export.SerializeToString() for export in collector.exports)
+
+
+def test_a_list_that_takes_turns(mote):
+    """One with a filter is read by slices, in turns of their own; its span is as long as all of that."""
+    from user.v1 import user_pb2
+
+    mote.create_user("admin", "correct horse battery", "ADMIN", PASSWORD_HASH="argon2id:m=1024,t=1,p=1")
+    with Collector() as collector:
+        program = serve(mote, f"http://{collector.address}")
+        client = Clients(program)
+        client.login("admin", "correct horse battery")
+        pending = [client.user.ListUsers.future(user_pb2.ListUsersRequest(filter='username = "nobody*"'), timeout=20,
+                                                metadata=client.metadata) for _ in range(8)]
+        assert all(not one.result().users for one in pending)
+        wait_for(lambda: len(collector.spans()) == 4 + 16, what="a span and one below it of each")
+        spans = collector.spans()
+        calls = {span.span_id for span in spans if span.name == "user.v1.UserService/ListUsers"}
+        assert {span.parent_span_id for span in spans if span.name == "list_users"} == calls and len(calls) == 8
+        client.channel.close()
 
 
 def test_messages_are_events(mote):
