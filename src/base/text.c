@@ -195,29 +195,17 @@ int mote_base64_decode(uint8_t *out, size_t *out_length, struct mote_slice in, e
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-static void hex_put_four(char out[8], const uint8_t in[4])
-{
-    uint32_t four;
-    memcpy(&four, in, sizeof four);
-    uint64_t values = be32toh(four);
-    values = (values | values << 16) & UINT64_C(0x0000ffff0000ffff);
-    values = (values | values << 8) & UINT64_C(0x00ff00ff00ff00ff);
-    values = (values | values << 4) & EACH(0x0f);
-    const uint64_t is_letter = (values + EACH(6)) >> 4 & EACH(1);
-    const uint64_t text = htobe64(values + EACH('0') + is_letter * ('a' - 10 - '0'));
-    memcpy(out, &text, sizeof text);
-}
+#define HEX_ROW(high)                                                                                                  \
+    high "0" high "1" high "2" high "3" high "4" high "5" high "6" high "7" high "8" high "9" high "a" high "b" high   \
+         "c" high "d" high "e" high "f"
 
 void mote_hex_encode(char *out, struct mote_slice in)
 {
-    size_t i = 0;
-    for (; in.length - i >= 4; i += 4) {
-        hex_put_four(out + 2 * i, in.data + i);
-    }
-    for (; i < in.length; i++) {
-        char eight[8];
-        hex_put_four(eight, (const uint8_t[4]){0, 0, 0, in.data[i]});
-        memcpy(out + 2 * i, eight + 6, 2);
+    static const char pairs[] =
+        HEX_ROW("0") HEX_ROW("1") HEX_ROW("2") HEX_ROW("3") HEX_ROW("4") HEX_ROW("5") HEX_ROW("6") HEX_ROW("7")
+            HEX_ROW("8") HEX_ROW("9") HEX_ROW("a") HEX_ROW("b") HEX_ROW("c") HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
+    for (size_t i = 0; i < in.length; i++) {
+        memcpy(out + 2 * i, pairs + (size_t)2 * in.data[i], 2);
     }
 }
 

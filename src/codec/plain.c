@@ -15,6 +15,8 @@
 #define TAG_WIRE_BITS 3u
 #define WIRE_LENGTH   2u
 
+#define VARINT_BYTES_MAX 10
+
 static uint8_t *put_fields(const struct mote_message_type *type, const uint8_t *message, uint8_t *at,
                            const uint8_t *end);
 
@@ -22,6 +24,13 @@ static uint8_t *put_fields(const struct mote_message_type *type, const uint8_t *
 
 static uint8_t *put_varint(uint64_t value, uint8_t *at, const uint8_t *end)
 {
+    if (end - at >= VARINT_BYTES_MAX) {
+        for (; value >= 0x80; value >>= 7) {
+            *at++ = (uint8_t)(value | 0x80);
+        }
+        *at++ = (uint8_t)value;
+        return at;
+    }
     while (at < end) {
         if (value < 0x80) {
             *at++ = (uint8_t)value;
