@@ -6,6 +6,7 @@
 #ifndef MOTE_FUZZ_FUZZ_H
 #define MOTE_FUZZ_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ struct fuzz_memory {
     size_t peak;
     size_t calls;
     size_t fail_at; /* 0: none */
+    bool persists;  /* those after it fail too */
 };
 
 /* Each block has its size in front. */
@@ -76,7 +78,9 @@ static inline void *fuzz_memory_reallocate(void *context, void *pointer, size_t 
     struct fuzz_memory *memory = context;
     union fuzz_block *old = pointer != NULL ? (union fuzz_block *)pointer - 1 : NULL;
     const size_t old_size = old != NULL ? old->size : 0;
-    if (++memory->calls == memory->fail_at) {
+    memory->calls++;
+    if (memory->fail_at != 0 &&
+        (memory->calls == memory->fail_at || (memory->persists && memory->calls > memory->fail_at))) {
         return NULL;
     }
     union fuzz_block *block = realloc(old, sizeof(*block) + size);

@@ -467,6 +467,49 @@ def client():
 
 
 @target
+def server():
+    """Acts as fuzz_server.c wants them."""
+    request, raw, whole, reset, turn, seconds, resume, answer, drain, cut = range(10)
+    end, packed = 0x80, 0x40
+
+    def text(word, more=b""):
+        return b"\x0a" + bytes([len(word)]) + word + more
+
+    def begin(slot, method, how=0):
+        return bytes([request, slot | method << 3 | how])
+
+    def send(slot, payload, how=0, times=0, together=0):
+        return bytes([whole | together, slot | how, len(payload), times]) + payload
+
+    words = [b"", b"a", b"k", b"p", b"f", b"c", b"h", b"x" * 40]
+    cases = {}
+    for method in range(6):
+        for word in words:
+            cases[f"whole_{word[:1].decode()}_{method}"] = begin(0, method) + send(0, text(word), end)
+            cases[f"two_{word[:1].decode()}_{method}"] = begin(0, method) + send(0, text(word)) + send(0, text(b"b")) + \
+                bytes([resume, 0, answer, 0, raw, end, 0])
+        cases[f"packed_{method}"] = b"".join(begin(slot, method, packed) + send(slot, text(b"", b"\x7a\x7f" + b"z" * 127) , packed | end, 40)
+                                             for slot in range(4)) + bytes([turn, 0] * 3)
+        cases[f"reset_{method}"] = begin(1, method, packed) + send(1, b"\x0a\x01k", packed, 200) * 3 + bytes([reset, 1])
+        cases[f"late_{method}"] = begin(1, method) + send(1, text(b"k"), end) + bytes([seconds, 60, answer, 0])
+        cases[f"drain_{method}"] = begin(1, method) + send(1, text(b"k"), end) + bytes([drain, 0, answer, 0]) + begin(2, method)
+        cases[f"cut_{method}"] = begin(1, method) + send(1, text(b"p")) + send(1, text(b"a"), end) + bytes([cut, 0])
+        cases[f"pieces_{method}"] = begin(3, method) + b"".join(bytes([raw, 3, 1, byte]) for byte in message(text(b"abcx"))) + bytes([raw, 3 | end, 0])
+        cases[f"large_{method}"] = begin(3, method) + 3 * send(3, text(b"a", b"\x7a\x7f" + b"z" * 127), times=180, together=0x80) + bytes([raw, 3 | end, 0])
+        cases[f"refused_{method}"] = begin(5, method) + send(5, text(b"a", b"\x7a\x7f" + b"x" * 127), times=180) + bytes([turn, 0])
+        cases[f"bad_{method}"] = begin(3, method) + bytes([raw, 3, 5]) + b"\0\x7f\0\0\0" + begin(4, method) + send(4, b"\xff", end)
+    for name, acts in cases.items():
+        for flags in (0, 3):
+            yield f"{name}_{flags}", bytes([flags, 0]) + acts
+    everything = b"".join(cases[f"{name}_{method}"] for method in range(6) for name in ("two_p", "packed", "pieces"))
+    for fail_at in range(1, 256, 3):
+        yield f"no_memory_{fail_at}", bytes([2, fail_at]) + everything
+    for fail_at in range(16, 64):
+        for flags in (2, 6):
+            yield f"large_without_memory_{flags}_{fail_at}", bytes([flags, fail_at]) + cases["large_1"]
+
+
+@target
 def http1():
     host = b"Host: localhost:9464\r\n"
     for name, line in (("get", b"GET /metrics HTTP/1.1"), ("old", b"HEAD /livez?verbose HTTP/1.0"), ("tls", b"\x16\x03\x01\x02\x00"),
