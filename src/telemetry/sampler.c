@@ -28,9 +28,10 @@ bool mote_sampler_decide(const struct mote_sampler *sampler, const struct mote_t
     if (sampler->follows_parent && parent != NULL) {
         return (parent->flags & MOTE_TRACE_SAMPLED) != 0;
     }
-    uint64_t value = 0;
-    for (size_t i = MOTE_TRACE_ID_LENGTH - 7; i < MOTE_TRACE_ID_LENGTH; i++) {
-        value = value << 8 | trace_id[i];
-    }
-    return value < sampler->threshold;
+    uint64_t value; /* big-endian, its first byte not among those that count */
+    memcpy(&value, trace_id + MOTE_TRACE_ID_LENGTH - sizeof value, sizeof value);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    return (value & (ALL - 1)) < sampler->threshold;
 }

@@ -15,12 +15,12 @@ struct generator {
     uint64_t state[4];
 };
 
-static uint64_t rotate(uint64_t value, int bits)
+static inline uint64_t rotate(uint64_t value, int bits)
 {
     return value << bits | value >> (64 - bits);
 }
 
-static uint64_t next(struct generator *generator)
+static inline uint64_t next(struct generator *generator)
 {
     uint64_t *state = generator->state;
     const uint64_t result = rotate(state[0] + state[3], 23) + state[0];
@@ -34,29 +34,29 @@ static uint64_t next(struct generator *generator)
     return result;
 }
 
+static __attribute__((cold, noinline)) bool seed(struct generator *generator, const struct mote_tracer *tracer)
+{
+    if (tracer->random->fill(tracer->random->context, generator->state, sizeof generator->state) != 0) {
+        return false;
+    }
+    generator->state[0] |= 1; /* all zero would stay so */
+    generator->tracer = tracer;
+    return true;
+}
+
 /* The thread's, seeded; NULL: there is no randomness. */
-static struct generator *generator_of(const struct mote_tracer *tracer)
+static inline struct generator *generator_of(const struct mote_tracer *tracer)
 {
     static _Thread_local struct generator generator;
-    if (generator.tracer != tracer) {
-        if (tracer->random->fill(tracer->random->context, generator.state, sizeof generator.state) != 0) {
-            return NULL;
-        }
-        generator.state[0] |= 1; /* all zero would stay so */
-        generator.tracer = tracer;
-    }
-    return &generator;
+    return generator.tracer == tracer || seed(&generator, tracer) ? &generator : NULL;
 }
 
 /* Identifiers of zeros are none. */
-static void make_id(struct generator *generator, uint8_t *out, size_t words)
+static inline void make_word(struct generator *generator, uint8_t *out)
 {
-    uint64_t id[2];
-    do {
-        id[0] = next(generator);
-        id[1] = words == 2 ? next(generator) : 0;
-    } while ((id[0] | id[1]) == 0);
-    memcpy(out, id, words * sizeof id[0]);
+    uint64_t word = next(generator);
+    word += word == 0;
+    memcpy(out, &word, sizeof word);
 }
 
 bool mote_tracer_begin(const struct mote_tracer *tracer, struct mote_trace_context *out,
@@ -66,12 +66,13 @@ bool mote_tracer_begin(const struct mote_tracer *tracer, struct mote_trace_conte
     if (generator == NULL) {
         return false;
     }
-    make_id(generator, out->span_id, 1);
+    make_word(generator, out->span_id);
     if (parent != NULL) {
         memcpy(out->trace_id, parent->trace_id, sizeof out->trace_id);
         out->flags = parent->flags & MOTE_TRACE_RANDOM;
     } else {
-        make_id(generator, out->trace_id, 2);
+        make_word(generator, out->trace_id);
+        make_word(generator, out->trace_id + sizeof(uint64_t));
         out->flags = MOTE_TRACE_RANDOM;
     }
     if (mote_sampler_decide(&tracer->sampler, parent, out->trace_id)) {
@@ -88,7 +89,7 @@ bool mote_tracer_begin_child(const struct mote_tracer *tracer, struct mote_trace
         return false;
     }
     *out = *parent;
-    make_id(generator, out->span_id, 1);
+    make_word(generator, out->span_id);
     return true;
 }
 
