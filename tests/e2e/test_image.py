@@ -69,8 +69,10 @@ class Image:
         self.buildah("from", "--name", "base", "scratch")
         self.buildah("add", "--quiet", "base", base(), "/")
         self.buildah("commit", "--quiet", "--rm", "base", f"docker.io/library/debian:{name}-slim")
-        self.buildah("bud", "--format", "docker", "--pull-never", "--build-arg", f"BASE=debian:{name}-slim", "--build-arg", "REVISION=1234567",
-                     "--build-arg", "CREATED=2026-01-01T00:00:00Z", "--tag", self.tag, ROOT)
+        # Newer builders would raise these limits, for which not every root has the right.
+        limits = [f"--ulimit={limit}=4096:4096" for limit in ("nofile", "nproc")]
+        self.buildah("bud", "--format", "docker", "--pull-never", *limits, "--build-arg", f"BASE=debian:{name}-slim",
+                     "--build-arg", "REVISION=1234567", "--build-arg", "CREATED=2026-01-01T00:00:00Z", "--tag", self.tag, ROOT)
         self.config = json.loads(self.buildah("inspect", "--type", "image", self.tag))["Docker"]["config"]
         self.buildah("from", "--name", "made", "--pull-never", self.tag)
         self.root = pathlib.Path(self.buildah("mount", "made").strip())
