@@ -215,7 +215,16 @@ class Container:
                               timeout=30, check=False)
 
     def await_health(self):
-        wait_for(lambda: self.process.poll() is not None or self.healthcheck().returncode == 0, 30, "a healthy container")
+        asked = []
+
+        def is_over():
+            asked.append(self.healthcheck())
+            return asked[-1].returncode == 0 or self.process.poll() is not None
+
+        try:
+            wait_for(is_over, 30, "a healthy container")
+        except AssertionError:
+            raise AssertionError(f"not healthy: {asked[-1]}") from None
         assert self.process.poll() is None, self.process.stdout.read()
 
     def pid(self):
