@@ -77,7 +77,7 @@ def check_layers(root, path, lines, report):
 
 
 # Modules of net and app that are plain functions are tested like any other.
-UNIT_TESTS_OF_UPPER_LAYERS = {"test_access_log.c", "test_admin_site.c", "test_trace_settings.c", "test_address.c", "test_cgroup.c",
+UNIT_TESTS_OF_UPPER_LAYERS = {"test_access_log.c", "test_admin_site.c", "test_trace_export.c", "test_trace_settings.c", "test_address.c", "test_cgroup.c",
                               "test_command.c", "test_effective.c", "test_exit_code.c",
                               "test_import_line.c", "test_json_out.c", "test_listen_address.c",
                               "test_log_line.c", "test_log_sink.c", "test_loop.c", "test_option_value.c",

@@ -152,11 +152,35 @@ static void test_ratios(void **state)
     }
 }
 
+static void test_propagators(void **state)
+{
+    static const struct {
+        const char *list;
+        bool is_list, looks;
+    } rows[] = {
+        {"tracecontext,baggage", true, true},
+        {"tracecontext", true, true},
+        {"baggage", true, false},
+        {"none", true, false},
+        {"baggage,tracecontext", true, true},
+        {"", false, false},
+        {"b3", false, false},
+        {"none,baggage", false, false},
+        {"tracecontext,", false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool looks;
+        assert_int_equal(mote_trace_propagators_parse(&looks, rows[i].list), rows[i].is_list);
+        assert_true(!rows[i].is_list || looks == rows[i].looks);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_endpoints),  cmocka_unit_test(test_long_hosts), cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_many_pairs), cmocka_unit_test(test_ratios),
+        cmocka_unit_test(test_propagators), cmocka_unit_test(test_endpoints),  cmocka_unit_test(test_long_hosts),
+        cmocka_unit_test(test_pairs),       cmocka_unit_test(test_many_pairs), cmocka_unit_test(test_ratios),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
