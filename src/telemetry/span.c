@@ -13,7 +13,8 @@
 #define HEAD              3u /* tag, and a length of at most two bytes */
 #define FLAGS_HAVE_REMOTE 0x100u
 #define FLAGS_REMOTE      0x200u
-#define TAIL              12u /* kept free: the numbers of events and attributes that were left out */
+#define NAME_MAX          31u
+#define TAIL              (12u + NAME_MAX) /* kept free: how many events and attributes were left out, and copies' ends */
 #define STATUS_ERROR      2u
 #define ROOM              (MOTE_SPAN_ENCODED_MAX - HEAD - TAIL)
 
@@ -21,8 +22,12 @@
 #define VARINT_TAG(number)  ((number) << 3)
 #define FIXED64_TAG(number) ((number) << 3 | 1u)
 
-static const struct mote_slice keys[MOTE_SPAN_ATTRIBUTE_COUNT] = {
-#define X(constant, name, spans, says) [MOTE_SPAN_##constant] = MOTE_SLICE_LITERAL(name),
+/* Names are copied with what lies behind them, in one piece of a size that the compiler knows. */
+static const struct {
+    uint8_t length;
+    char name[NAME_MAX];
+} keys[MOTE_SPAN_ATTRIBUTE_COUNT] = {
+#define X(constant, name_, spans, says) [MOTE_SPAN_##constant] = {sizeof(name_) - 1, name_},
     MOTE_SPAN_ATTRIBUTE_MAP(X)
 #undef X
 };
@@ -101,28 +106,39 @@ static struct mote_slice cut(struct mote_slice text, size_t most)
 
 /* --- attributes -------------------------------------------------------------------------------------------------- */
 
-static inline size_t text_size(struct mote_slice key, struct mote_slice text)
+static inline uint8_t *put_key(uint8_t *at, enum mote_span_attribute_id id)
 {
-    return field_size(key.length) + field_size(field_size(text.length));
+    at = put_head(at, 1, keys[id].length);
+    memcpy(at, keys[id].name, NAME_MAX);
+    return at + keys[id].length;
 }
 
-static inline uint8_t *put_text(uint8_t *at, unsigned number, struct mote_slice key, struct mote_slice text)
+static inline size_t text_size(size_t key, struct mote_slice text)
 {
-    at = put_head(at, number, text_size(key, text));
-    at = put_bytes(at, 1, key.data, key.length);
+    return field_size(key) + field_size(field_size(text.length));
+}
+
+static inline uint8_t *put_text_value(uint8_t *at, struct mote_slice text)
+{
     at = put_head(at, 2, field_size(text.length));
     return put_bytes(at, 1, text.data, text.length);
 }
 
-static inline size_t number_size(struct mote_slice key, uint64_t value)
+static inline uint8_t *put_text(uint8_t *at, unsigned number, enum mote_span_attribute_id id, struct mote_slice text)
 {
-    return field_size(key.length) + 2 + 1 + varint_size(value);
+    at = put_head(at, number, text_size(keys[id].length, text));
+    return put_text_value(put_key(at, id), text);
 }
 
-static inline uint8_t *put_number(uint8_t *at, unsigned number, struct mote_slice key, uint64_t value)
+static inline size_t number_size(enum mote_span_attribute_id id, uint64_t value)
 {
-    at = put_head(at, number, number_size(key, value));
-    at = put_bytes(at, 1, key.data, key.length);
+    return field_size(keys[id].length) + 2 + 1 + varint_size(value);
+}
+
+static inline uint8_t *put_number(uint8_t *at, unsigned number, enum mote_span_attribute_id id, uint64_t value)
+{
+    at = put_head(at, number, number_size(id, value));
+    at = put_key(at, id);
     at = put_head(at, 2, 1 + varint_size(value));
     *at++ = VARINT_TAG(3u);
     return put_varint(at, value);
@@ -139,35 +155,41 @@ static inline bool takes_attribute(struct mote_span_writer *writer, size_t size)
     return true;
 }
 
-static inline void put_attribute(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text)
+static inline void put_attribute(struct mote_span_writer *writer, enum mote_span_attribute_id id,
+                                 struct mote_slice text)
 {
-    if (takes_attribute(writer, text_size(name, text))) {
-        writer->at = put_text(writer->at, 9, name, text);
+    if (takes_attribute(writer, text_size(keys[id].length, text))) {
+        writer->at = put_text(writer->at, 9, id, text);
     }
 }
 
 void mote_span_put_known(struct mote_span_writer *writer, enum mote_span_attribute_id id, struct mote_slice text)
 {
-    put_attribute(writer, keys[id], cut(text, writer->left.text_max));
+    put_attribute(writer, id, cut(text, writer->left.text_max));
 }
 
 void mote_span_put_text(struct mote_span_writer *writer, enum mote_span_attribute_id id, struct mote_slice text)
 {
     text = cut(text, writer->left.text_max);
     if (mote_utf8_is_valid(text)) {
-        put_attribute(writer, keys[id], text);
+        put_attribute(writer, id, text);
     }
 }
 
 void mote_span_put_named(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text)
 {
-    put_attribute(writer, cut(name, MOTE_SPAN_TEXT_MAX), cut(text, writer->left.text_max));
+    name = cut(name, MOTE_SPAN_TEXT_MAX);
+    text = cut(text, writer->left.text_max);
+    if (takes_attribute(writer, text_size(name.length, text))) {
+        uint8_t *at = put_head(writer->at, 9, text_size(name.length, text));
+        writer->at = put_text_value(put_bytes(at, 1, name.data, name.length), text);
+    }
 }
 
 void mote_span_put_number(struct mote_span_writer *writer, enum mote_span_attribute_id id, uint64_t number)
 {
-    if (takes_attribute(writer, number_size(keys[id], number))) {
-        writer->at = put_number(writer->at, 9, keys[id], number);
+    if (takes_attribute(writer, number_size(id, number))) {
+        writer->at = put_number(writer->at, 9, id, number);
     }
 }
 
@@ -204,15 +226,15 @@ void mote_span_put_messages(struct mote_span_writer *writer, const struct mote_s
         const uint64_t id = ++ids[messages->first[told].is_sent];
         const uint64_t size = messages->first[told].size;
         const uint64_t time_ns = messages->first[told].time_ns != 0 ? messages->first[told].time_ns : end_ns;
-        const size_t more = field_size(text_size(keys[MOTE_SPAN_MESSAGE_TYPE], type)) +
-                            field_size(number_size(keys[MOTE_SPAN_MESSAGE_ID], id)) +
-                            field_size(number_size(keys[MOTE_SPAN_MESSAGE_SIZE], size));
+        const size_t more = field_size(text_size(keys[MOTE_SPAN_MESSAGE_TYPE].length, type)) +
+                            field_size(number_size(MOTE_SPAN_MESSAGE_ID, id)) +
+                            field_size(number_size(MOTE_SPAN_MESSAGE_SIZE, size));
         if (!put_event(writer, MOTE_SPAN_EVENT_MESSAGE, time_ns + offset_ns, more)) {
             break;
         }
-        writer->at = put_text(writer->at, 3, keys[MOTE_SPAN_MESSAGE_TYPE], type);
-        writer->at = put_number(writer->at, 3, keys[MOTE_SPAN_MESSAGE_ID], id);
-        writer->at = put_number(writer->at, 3, keys[MOTE_SPAN_MESSAGE_SIZE], size);
+        writer->at = put_text(writer->at, 3, MOTE_SPAN_MESSAGE_TYPE, type);
+        writer->at = put_number(writer->at, 3, MOTE_SPAN_MESSAGE_ID, id);
+        writer->at = put_number(writer->at, 3, MOTE_SPAN_MESSAGE_SIZE, size);
         told++;
     }
     if (told != messages->seen) { /* once a span, in the room that is kept */
