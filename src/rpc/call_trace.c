@@ -10,9 +10,10 @@
 #include "rpc/core.h"
 #include "telemetry/tracer.h"
 
-#define ORIGINAL_MAX    128u /* bytes that are told of a method that does not exist */
-#define DESCRIPTION_MAX 128u /* bytes of an error's message */
-#define SPANS_MAX       64u  /* below one call's own: a stream of writes does not drown the rest of its trace */
+#define ORIGINAL_MAX      128u /* bytes that are told of a method that does not exist */
+#define DESCRIPTION_MAX   128u /* bytes of an error's message */
+#define ADDRESS_KNOWN_MAX 64u  /* longer ones are looked at anew each time */
+#define SPANS_MAX         64u  /* below one call's own: a stream of writes does not drown the rest of its trace */
 
 struct mote_call_record {
     struct mote_span_messages messages;
@@ -107,6 +108,41 @@ static void put_outcome(struct mote_span_writer *writer, const struct mote_call 
     }
 }
 
+/* Where the call went and came from. Calls of one connection come one after the other, and most say the same. */
+static void put_addresses(struct mote_span_writer *writer, const struct mote_tracer *tracer,
+                          const struct mote_call *call)
+{
+    static _Thread_local struct {
+        const struct mote_tracer *tracer; /* NULL: nothing is known */
+        uint32_t count;
+        size_t authority, peer, length;
+        uint8_t texts[2 * ADDRESS_KNOWN_MAX], attributes[256];
+    } known;
+    const struct mote_slice authority = mote_call_authority(call);
+    const struct mote_slice peer = mote_slice_text(mote_call_peer(call));
+    if (known.tracer == tracer && mote_slice_equals(authority, mote_slice(known.texts, known.authority)) &&
+        mote_slice_equals(peer, mote_slice(known.texts + ADDRESS_KNOWN_MAX, known.peer)) &&
+        mote_span_put_copy(writer, mote_slice(known.attributes, known.length), known.count)) {
+        return;
+    }
+    const uint8_t *begin = writer->at;
+    const uint32_t left = writer->left.attributes_max;
+    mote_tracer_put_address(writer, authority, MOTE_SPAN_SERVER_ADDRESS, MOTE_SPAN_SERVER_PORT);
+    mote_tracer_put_address(writer, peer, MOTE_SPAN_PEER_ADDRESS, MOTE_SPAN_PEER_PORT);
+    known.tracer = NULL;
+    known.length = (size_t)(writer->at - begin);
+    if (authority.length <= ADDRESS_KNOWN_MAX && peer.length <= ADDRESS_KNOWN_MAX && writer->attributes_dropped == 0 &&
+        authority.length != 0 && known.length <= sizeof known.attributes) {
+        known.tracer = tracer;
+        known.count = left - writer->left.attributes_max;
+        known.authority = authority.length;
+        known.peer = peer.length;
+        memcpy(known.texts, authority.data, authority.length);
+        memcpy(known.texts + ADDRESS_KNOWN_MAX, peer.data, peer.length);
+        memcpy(known.attributes, begin, known.length);
+    }
+}
+
 static void end_call(void *context, struct mote_call *call, const struct mote_call_summary *summary)
 {
     const struct mote_tracer *tracer = context;
@@ -133,9 +169,7 @@ static void end_call(void *context, struct mote_call *call, const struct mote_ca
     mote_span_begin(&writer, &span, &tracer->limits);
     put_method(&writer, call, span.name);
     put_outcome(&writer, call, summary->status);
-    mote_tracer_put_address(&writer, mote_call_authority(call), MOTE_SPAN_SERVER_ADDRESS, MOTE_SPAN_SERVER_PORT);
-    mote_tracer_put_address(&writer, mote_slice_text(mote_call_peer(call)), MOTE_SPAN_PEER_ADDRESS,
-                            MOTE_SPAN_PEER_PORT);
+    put_addresses(&writer, tracer, call);
     if (has_caller && !call->continues_trace) {
         mote_span_put_link(&writer, &parent);
     }

@@ -193,6 +193,17 @@ void mote_span_put_number(struct mote_span_writer *writer, enum mote_span_attrib
     }
 }
 
+bool mote_span_put_copy(struct mote_span_writer *writer, struct mote_slice attributes, uint32_t count)
+{
+    if (writer->left.attributes_max < count || !has_room(writer, attributes.length)) {
+        return false;
+    }
+    memcpy(writer->at, attributes.data, attributes.length);
+    writer->at += attributes.length;
+    writer->left.attributes_max -= count;
+    return true;
+}
+
 /* --- events ------------------------------------------------------------------------------------------------------ */
 
 /* `more` bytes of attributes are to follow. */

@@ -101,6 +101,9 @@ void mote_span_put_text(struct mote_span_writer *writer, enum mote_span_attribut
 void mote_span_put_number(struct mote_span_writer *writer, enum mote_span_attribute_id id, uint64_t number);
 /* Under a name of somebody else's. */
 void mote_span_put_named(struct mote_span_writer *writer, struct mote_slice name, struct mote_slice text);
+/* So many attributes as another span has them: what stands in its writer from one place to another. False: they do not
+ * fit, and nothing was written. */
+bool mote_span_put_copy(struct mote_span_writer *writer, struct mote_slice attributes, uint32_t count);
 void mote_span_put_event(struct mote_span_writer *writer, enum mote_span_event_id id, uint64_t time_ns);
 /* Events, and how many there are no events of. `offset_ns` is added to their times, `end_ns` stands for 0. */
 void mote_span_put_messages(struct mote_span_writer *writer, const struct mote_span_messages *messages,

@@ -226,9 +226,11 @@ static void test_addresses(void **state)
     static struct fixture fixture;
     (void)state;
     start(&fixture, "always_on", true);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_int_equal(call(&fixture, CHECK, rows[i].authority), 1);
-        assert_true(has_bytes(&fixture, rows[i].bytes, rows[i].length));
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0];
+         i++) { /* each twice: the second has what is known by then */
+        assert_int_equal(call(&fixture, CHECK, rows[i / 2].authority), 1);
+        assert_true(has_bytes(&fixture, rows[i / 2].bytes, rows[i / 2].length));
+        assert_true(HAS(&fixture, "network.peer.address"));
     }
     stop(&fixture);
 }
