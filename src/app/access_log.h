@@ -34,7 +34,7 @@
     X(STREAM, "http2_stream", "the call's stream on it")                                                               \
     X(AUTHORITY, "authority", "`:authority`, as the client sent it")                                                   \
     X(USER_AGENT, "user_agent", "as far as 128 bytes go")                                                              \
-    X(REQUEST_BYTES, "req_bytes", "of messages, decompressed, without their prefixes")                                 \
+    X(REQUEST_BYTES, "req_bytes", "of messages as they came: compressed, without prefixes")                            \
     X(RESPONSE_BYTES, "resp_bytes", "the same of answers")                                                             \
     X(REQUEST_MESSAGES, "req_msgs", "how many")                                                                        \
     X(RESPONSE_MESSAGES, "resp_msgs", "how many")                                                                      \
