@@ -2,10 +2,10 @@
 # A thin front over CMake presets. `make help` lists the targets.
 
 .DEFAULT_GOAL := build
-.PHONY: help build install run image grpcurl test bench bench-store fuzz format clean
+.PHONY: help build install run image grpcurl test bench bench-compare bench-store fuzz format clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## builds build/release/mote, installing what is missing
 	@third_party/install build
@@ -37,6 +37,10 @@ test: ## builds with sanitizers and runs every test; TIER="unit lint" runs some
 bench: ## measures against the bare libraries; writes build/bench/report.md
 	@third_party/install build bench
 	@tests/bench/run
+
+bench-compare: ## measures against another revision of itself: REVISION=HEAD~1
+	@third_party/install build bench
+	@tests/bench/compare $(or $(REVISION),HEAD~1)
 
 bench-store: ## measures a store of 1,000,000 users against one of 10,000; writes build/bench-store/report.md
 	@third_party/install build bench
