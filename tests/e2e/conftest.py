@@ -290,6 +290,16 @@ def reason_of(error):
     return error.code(), infos[0].reason, infos[0].domain, fields
 
 
+def end(process, seconds=20):
+    """SIGTERM to a tool that a test has started, and SIGKILL where that is not enough."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def free_ports(count):
     """Ports of loopback that nothing had a moment ago."""
     sockets = [socket.socket() for _ in range(count)]

@@ -2,13 +2,12 @@
 """Traces in OpenTelemetry's own collector, which writes what it takes as lines of JSON."""
 
 import json
-import signal
 import subprocess
 
 import grpc
 import pytest
 from certificates import Identity
-from conftest import free_port, wait_for
+from conftest import end, free_port, wait_for
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -53,14 +52,6 @@ class Collector:
                           for span in scope["spans"]]
         return found
 
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
 
 @pytest.fixture
 def collector(go_tool, tmp_path):
@@ -72,7 +63,7 @@ def collector(go_tool, tmp_path):
 
     yield start
     for one in started:
-        one.stop()
+        end(one.process)
 
 
 def call(program, *, tracestate=None):
@@ -123,11 +114,16 @@ def test_the_last_spans_come_in_at_the_end(mote, collector):
 
 
 def test_tls_and_gzip(mote, collector, tmp_path):
+    """The collector wants a certificate of the authority's, too."""
     authority = Identity(tmp_path, "authority", authority=True)
     server = Identity(tmp_path, "collector", issuer=authority, names=["localhost"])
-    receiver = collector(tls={"cert_file": server.certificate, "key_file": server.key})
+    client = Identity(tmp_path, "exporter", issuer=authority)
+    receiver = collector(tls={"cert_file": server.certificate, "key_file": server.key,
+                              "client_ca_file": authority.certificate})
     program = mote.serve(**settings(receiver, "https"), OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
-                         OTEL_EXPORTER_OTLP_CERTIFICATE=str(authority.certificate))
+                         OTEL_EXPORTER_OTLP_CERTIFICATE=str(authority.certificate),
+                         OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=str(client.certificate),
+                         OTEL_EXPORTER_OTLP_CLIENT_KEY=str(client.key))
     call(program)
     wait_for(lambda: len(receiver.spans()) >= 2, seconds=30, what="two spans")
     check_spans(receiver.spans())

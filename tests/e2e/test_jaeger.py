@@ -3,7 +3,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import time
 import urllib.error
@@ -11,7 +10,7 @@ import urllib.request
 
 import grpc
 import pytest
-from conftest import BUILD, Clients, Program, free_ports, sanitizer_environment, wait_for
+from conftest import BUILD, Clients, Program, end, free_ports, sanitizer_environment, wait_for
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -65,20 +64,12 @@ class Jaeger:
                  what=f"{names} in Jaeger; there are {[s['operationName'] for s in self.spans(trace_id).values()]}")
         return {span["operationName"]: span for span in self.spans(trace_id).values()}
 
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
 
 @pytest.fixture(scope="module")
 def jaeger(go_tool, tmp_path_factory):
     instance = Jaeger(go_tool("jaeger"), tmp_path_factory.mktemp("jaeger") / "log")
     yield instance
-    instance.stop()
+    end(instance.process)
 
 
 @pytest.fixture(scope="module")
