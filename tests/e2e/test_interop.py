@@ -118,6 +118,20 @@ def test_java(java, transport, record_property):
     assert not failed, failed
 
 
+@contextlib.contextmanager
+def served(request, tmp_path_factory):
+    """The address of a server, in the clear or with TLS, and for TLS whom to trust and under which name."""
+    files, trust = [], []
+    if request.param == "TLS":
+        folder = tmp_path_factory.mktemp("certificates")
+        authority = Identity(folder, "authority", authority=True)
+        identity = Identity(folder, "server", issuer=authority, names=["*.test.google.fr"])
+        files, trust = [identity.certificate, identity.key], [authority.certificate, NAME]
+    with serve(*files) as options:
+        host, port = (option.split("=")[1] for option in options[:2])
+        yield f"{host}:{port}", trust
+
+
 @pytest.fixture(scope="module", params=["plaintext", "TLS"])
 def node(request, tmp_path_factory):
     """The command line of the cases by grpc-js, but for the case, and what stands behind it."""
@@ -125,16 +139,8 @@ def node(request, tmp_path_factory):
         pytest.skip(os.environ["MOTE_NO_NODE"])
     modules = TOOLS / "node"
     assert modules.exists(), f"{modules} is missing: tests/run fetches it"
-    files, trust = [], []
-    if request.param == "TLS":
-        folder = tmp_path_factory.mktemp("node")
-        authority = Identity(folder, "authority", authority=True)
-        identity = Identity(folder, "server", issuer=authority, names=["*.test.google.fr"])
-        files, trust = [identity.certificate, identity.key], [authority.certificate, NAME]
-    with serve(*files) as options:
-        host, port = (option.split("=")[1] for option in options[:2])
-        yield ["node", ROOT / "tests/tools/node/interop.js", modules, ROOT / "tests/servers/interop.proto",
-               f"{host}:{port}"], trust
+    with served(request, tmp_path_factory) as (address, trust):
+        yield ["node", ROOT / "tests/tools/node/interop.js", modules, ROOT / "tests/servers/interop.proto", address], trust
 
 
 @pytest.mark.parametrize("case", CASES + ["compressed_unary"])
@@ -150,15 +156,8 @@ def rust(request, tmp_path_factory):
         pytest.skip(os.environ["MOTE_NO_RUST"])
     program = TOOLS / "interop-client-rust"
     assert program.exists(), f"{program} is missing: tests/run builds it"
-    files, trust = [], []
-    if request.param == "TLS":
-        folder = tmp_path_factory.mktemp("rust")
-        authority = Identity(folder, "authority", authority=True)
-        identity = Identity(folder, "server", issuer=authority, names=["*.test.google.fr"])
-        files, trust = [identity.certificate, identity.key], [authority.certificate, NAME]
-    with serve(*files) as options:
-        host, port = (option.split("=")[1] for option in options[:2])
-        yield [program, f"{host}:{port}"], trust
+    with served(request, tmp_path_factory) as (address, trust):
+        yield [program, address], trust
 
 
 @pytest.mark.parametrize("case", CASES + COMPRESSED)
